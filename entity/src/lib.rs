@@ -1,0 +1,20 @@
+//! The tables as sea-orm entities: one file per table, and nothing else but the two column types they share.
+
+pub mod account_events;
+pub mod attempt_counters;
+pub mod deployment;
+pub mod dev_inbox;
+pub mod known_devices;
+pub mod leases;
+pub mod link_tokens;
+pub mod messages;
+pub mod migration_history;
+pub mod pending_sign_ups;
+pub mod signing_keys;
+pub mod spent_tokens;
+pub mod timestamp;
+pub mod user_audit_log;
+pub mod user_sessions;
+pub mod users;
+
+pub use timestamp::Timestamp;

@@ -1,0 +1,71 @@
+//! A person who has proved at least one contact (or identity).
+
+use sea_orm::entity::prelude::*;
+
+use crate::Timestamp;
+
+/// What a user may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+pub enum Role {
+    #[sea_orm(string_value = "user")]
+    User,
+    #[sea_orm(string_value = "admin")]
+    Admin,
+}
+
+/// Whether the account may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+pub enum Status {
+    #[sea_orm(string_value = "active")]
+    Active,
+    #[sea_orm(string_value = "inactive")]
+    Inactive,
+    #[sea_orm(string_value = "suspended")]
+    Suspended,
+    #[sea_orm(string_value = "banned")]
+    Banned,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "users")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    /// Canonical form; unique among the verified ones.
+    pub email: Option<String>,
+    pub email_verified_at: Option<Timestamp>,
+    /// E.164; unique among the verified ones.
+    pub phone: Option<String>,
+    pub phone_verified_at: Option<Timestamp>,
+    /// Lower case; unique.
+    pub username: Option<String>,
+    pub display_name: Option<String>,
+    pub full_name: Option<String>,
+    pub first_name: Option<String>,
+    pub last_name: Option<String>,
+    pub bio: Option<String>,
+    pub locale: Option<String>,
+    pub date_of_birth: Option<TimeDate>,
+    pub country: Option<String>,
+    pub state: Option<String>,
+    pub postal_code: Option<String>,
+    /// PHC string; null for an account without a password.
+    pub password_hash: Option<String>,
+    pub last_password_change_at: Option<Timestamp>,
+    pub role: Role,
+    pub status: Status,
+    #[sea_orm(column_type = "JsonBinary")]
+    pub metadata: Json,
+    pub last_login_at: Option<Timestamp>,
+    /// Grows with every change: what the caches compare.
+    pub version: i64,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

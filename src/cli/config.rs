@@ -1,0 +1,1 @@
+//! `postern config`: checks, shows and documents the settings.

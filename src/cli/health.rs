@@ -1,0 +1,1 @@
+//! `postern health`: asks a running gateway how it is.

@@ -1,0 +1,1 @@
+//! `postern migrate`: steps the schema up and down and checks it.

@@ -1,0 +1,1 @@
+//! `postern schema`: prints the public SDL.

@@ -1,0 +1,1 @@
+//! `postern serve`: runs the gateway.

@@ -1,0 +1,1 @@
+//! The settings: defaults, then `postern.toml`, then the environment; every problem reported at once.

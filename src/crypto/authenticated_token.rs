@@ -1,0 +1,1 @@
+//! Tokens that carry data and cannot be forged.

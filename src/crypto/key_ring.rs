@@ -1,0 +1,1 @@
+//! Keys derived per purpose from the secrets of the deployment.

@@ -1,0 +1,1 @@
+//! Keyed hashes of short secrets and identifiers.

@@ -1,0 +1,10 @@
+//! Cryptography: one file per primitive that the product uses.
+
+pub mod access_token;
+pub mod authenticated_token;
+pub mod key_ring;
+pub mod keyed_hash;
+pub mod opaque_token;
+pub mod password_hash;
+pub mod refresh_token;
+pub mod secret_box;

@@ -1,0 +1,1 @@
+//! Random tokens of which only the hash is kept.

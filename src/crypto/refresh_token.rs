@@ -1,0 +1,1 @@
+//! Refresh tokens and the chain that derives their successors.

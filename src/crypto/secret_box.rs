@@ -1,0 +1,1 @@
+//! Sealing of what must be read again: authenticated encryption.

@@ -1,0 +1,1 @@
+//! Device, browser and operating system from the user agent.

@@ -1,0 +1,1 @@
+//! How failed sign-ins lock an account.

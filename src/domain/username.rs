@@ -1,0 +1,1 @@
+//! What a username must be.

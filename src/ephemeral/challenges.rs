@@ -1,0 +1,1 @@
+//! Codes that were sent and are waited for.

@@ -1,0 +1,1 @@
+//! Positions in the event log as opaque tokens.

@@ -1,0 +1,1 @@
+//! Reads newly committed events.

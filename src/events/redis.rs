@@ -1,0 +1,1 @@
+//! Hints between instances over Redis.

@@ -1,0 +1,64 @@
+//! Who asks, and by which request.
+
+use std::{net::IpAddr, sync::Arc};
+
+use super::live_sessions::LiveSession;
+use crate::crypto::access_token::Claims;
+
+/// One request, seen by the flows: facts only, no transport.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Carried by the answer, the log and the audit rows alike.
+    pub request_id: String,
+    /// The client's address, canonical (never IPv4-mapped).
+    pub ip: IpAddr,
+    /// As sent, cut to 512 characters.
+    pub user_agent: Option<String>,
+    /// BCP 47 primary choice of `Accept-Language`, one of the supported languages.
+    pub locale: Option<String>,
+    /// The device token, of the cookie or of the header `Postern-Device`.
+    pub device_token: Option<String>,
+    /// The refresh token of the cookie, where cookies count for this request.
+    pub refresh_cookie: Option<String>,
+    /// `POST`, `GET`.
+    pub method: &'static str,
+    /// Path of the request, without the query.
+    pub path: &'static str,
+    /// Who it is.
+    pub identity: Identity,
+}
+
+/// What the credentials of a request came to.
+#[derive(Clone, Debug)]
+pub enum Identity {
+    /// No credentials came.
+    Anonymous,
+    /// Credentials came that do not hold.
+    Refused(Reason),
+    /// A live session, by a valid access token.
+    Session(Arc<SignedIn>),
+}
+
+/// A signed-in caller.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// What the access token said.
+    pub claims: Arc<Claims>,
+    /// The session and its user as they are now.
+    pub live: Arc<LiveSession>,
+}
+
+/// Why credentials do not hold: the `reason` of UNAUTHENTICATED.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// None came, and the field needs them.
+    TokenMissing,
+    /// The access token is past its time: refresh.
+    TokenExpired,
+    /// It is not one of ours.
+    TokenInvalid,
+    /// Its session is over: sign in again.
+    SessionEnded,
+    /// They could not be checked, because the database did not answer.
+    Unavailable,
+}

@@ -1,0 +1,1 @@
+//! Makes and rotates the keys that sign access tokens.

@@ -1,0 +1,1 @@
+//! Documents parsed and checked before.

@@ -1,0 +1,1 @@
+//! The one way in for HTTP, WebSocket and SSE: parse, check, execute.

@@ -1,0 +1,1 @@
+//! GraphQL errors with their codes.

@@ -1,0 +1,1 @@
+//! `@auth(requires:)`: who may use a field, enforced in one place.

@@ -1,0 +1,1 @@
+//! What an operation may cost, checked in linear time before it runs.

@@ -1,0 +1,16 @@
+//! The GraphQL API: schema, guards, limits, and one folder per kind of thing.
+
+pub mod connection;
+pub mod context;
+pub mod document_cache;
+pub mod entry;
+pub mod error;
+pub mod guard;
+pub mod limits;
+pub mod mutation;
+pub mod object;
+pub mod problem;
+pub mod query;
+pub mod scalar;
+pub mod schema;
+pub mod subscription;

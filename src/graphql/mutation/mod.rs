@@ -1,0 +1,1 @@
+//! Root fields of `Mutation`, one file per area.

@@ -1,0 +1,1 @@
+//! Typed refusals: from every flow's refusal to its `ProblemCode`.

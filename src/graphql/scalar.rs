@@ -1,0 +1,1 @@
+//! Scalars that print as the contract says.

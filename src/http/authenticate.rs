@@ -1,0 +1,1 @@
+//! Reads the credentials of a request.

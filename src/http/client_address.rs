@@ -1,0 +1,1 @@
+//! The address of the client, also behind trusted proxies.

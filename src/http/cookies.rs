@@ -1,0 +1,1 @@
+//! The cookies that Postern sets and reads.

@@ -1,0 +1,1 @@
+//! `/dev/inbox`: messages sent, in development.

@@ -1,0 +1,1 @@
+//! GraphiQL, from assets embedded at build time.

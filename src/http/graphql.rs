@@ -1,0 +1,1 @@
+//! `/graphql`: queries and mutations over HTTP.

@@ -1,0 +1,1 @@
+//! Which origins may ask: CORS and CSRF.

@@ -1,0 +1,1 @@
+//! `/graphql/stream`: subscriptions as server-sent events.

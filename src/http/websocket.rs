@@ -1,0 +1,1 @@
+//! `/graphql/ws`: subscriptions by `graphql-transport-ws`.

@@ -1,0 +1,3 @@
+//! Work beside the requests: supervised, one instance at a time where it matters.
+
+pub mod deliver_messages;

@@ -1,0 +1,1 @@
+//! What messages there are and what they carry.

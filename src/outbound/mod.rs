@@ -1,0 +1,5 @@
+//! What leaves the house: messages.
+
+pub mod message;
+pub mod render;
+pub mod smtp;

@@ -1,0 +1,1 @@
+//! The outbox of session and account events.

@@ -1,0 +1,1 @@
+//! The one row about the deployment.

@@ -1,0 +1,1 @@
+//! Which instance runs a job now.

@@ -1,0 +1,19 @@
+//! The database: plain async functions, one file per aggregate.
+
+pub mod account_events;
+pub mod attempt_counters;
+pub mod audit;
+pub mod database;
+pub mod deployment;
+pub mod dev_inbox;
+pub mod error;
+pub mod known_devices;
+pub mod leases;
+pub mod link_tokens;
+pub mod messages;
+pub mod migrate;
+pub mod pending_sign_ups;
+pub mod sessions;
+pub mod signing_keys;
+pub mod spent_tokens;
+pub mod users;

@@ -1,0 +1,1 @@
+//! Sign-ups before their contact is proved.

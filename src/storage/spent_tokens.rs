@@ -1,0 +1,1 @@
+//! Single-use things that were used.

@@ -1,0 +1,1 @@
+//! An account: profile queries, activity, paging.

@@ -1,0 +1,1 @@
+//! GraphQL execution as the specification has it.

@@ -1,0 +1,26 @@
+//! Everything that is tested from outside: one binary, because each one links the whole program.
+#![allow(missing_docs)]
+
+mod support;
+
+mod access;
+mod account;
+mod cluster;
+mod config;
+mod conformance;
+mod contract;
+mod crypto;
+mod ephemeral;
+mod events;
+mod http;
+mod layers;
+mod limits;
+mod messages;
+mod migrations;
+mod passwords;
+mod races;
+mod sessions;
+mod sign_in;
+mod sign_up;
+mod stream;
+mod websocket;

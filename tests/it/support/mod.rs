@@ -1,0 +1,1 @@
+//! The harness: gateways, actors, and what they see.
