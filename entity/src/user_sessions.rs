@@ -66,6 +66,16 @@ pub enum Actor {
     Security,
 }
 
+/// How the refresh token travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+pub enum TokenDelivery {
+    #[sea_orm(string_value = "cookie")]
+    Cookie,
+    #[sea_orm(string_value = "body")]
+    Body,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "user_sessions")]
 pub struct Model {
@@ -83,6 +93,14 @@ pub struct Model {
     #[sea_orm(column_type = "VarBinary(StringLen::None)")]
     pub refresh_token_hash: Vec<u8>,
     pub refreshed_at: Timestamp,
+    /// The token that a re-authentication replaced without knowing its secret: ancestors walk to it. Null while the chain is whole.
+    pub branch_generation: Option<i32>,
+    #[sea_orm(column_type = "VarBinary(StringLen::None)", nullable)]
+    pub branch_token_hash: Option<Vec<u8>>,
+    pub token_delivery: TokenDelivery,
+    /// RFC 8176 names of the proofs given in this session.
+    #[sea_orm(column_type = "JsonBinary")]
+    pub amr: Json,
     pub status: Status,
     pub known_device_id: Option<Uuid>,
     pub device_type: DeviceType,
