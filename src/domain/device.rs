@@ -36,7 +36,6 @@ impl Device {
             "pc" | "appliance" => DeviceType::Desktop,
             "smartphone" if is_tablet(parsed.os, agent) => DeviceType::Tablet,
             "smartphone" | "mobilephone" => DeviceType::Mobile,
-            "appliance" => DeviceType::Desktop,
             _ => return Self::program(agent),
         };
         let browser = known(parsed.name).map(|name| browser_name(name, agent).to_owned());
