@@ -1,1 +1,225 @@
-//! Leaky buckets.
+//! Which rate limits there are, and how a flow takes its share of one.
+
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{
+    bucket::{Buckets, Limit, RateLimited},
+    store::{Store, Unavailable},
+};
+use crate::clock::Timestamp;
+
+/// What is limited, and by what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rule {
+    /// Sign-ins from an address.
+    SignInPerIp,
+    /// Sign-ins to an account or, where there is none, to an identifier.
+    SignInPerAccount,
+    /// Sign-ups from an address.
+    SignUpPerIp,
+    /// Codes and resets for a contact, existing or not.
+    CodesPerContact,
+    /// Codes and resets from an address.
+    CodesPerIp,
+    /// Questions for a free username from an address.
+    UsernameAvailablePerIp,
+    /// Refreshes of a session.
+    RefreshPerSession,
+    /// Everything else from an address; counted by each instance for itself.
+    RequestsPerIp,
+}
+
+impl Rule {
+    fn name(self) -> &'static str {
+        match self {
+            Self::SignInPerIp => "sign_in_per_ip",
+            Self::SignInPerAccount => "sign_in_per_account",
+            Self::SignUpPerIp => "sign_up_per_ip",
+            Self::CodesPerContact => "codes_per_contact",
+            Self::CodesPerIp => "codes_per_ip",
+            Self::UsernameAvailablePerIp => "username_available_per_ip",
+            Self::RefreshPerSession => "refresh_per_session",
+            Self::RequestsPerIp => "requests_per_ip",
+        }
+    }
+}
+
+/// The numbers of the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// False lifts them all.
+    pub enabled: bool,
+    /// Of [`Rule::SignInPerIp`].
+    pub sign_in_per_ip: Limit,
+    /// Of [`Rule::SignInPerAccount`].
+    pub sign_in_per_account: Limit,
+    /// Of [`Rule::SignUpPerIp`].
+    pub sign_up_per_ip: Limit,
+    /// Of [`Rule::CodesPerContact`].
+    pub codes_per_contact: Limit,
+    /// Of [`Rule::CodesPerIp`].
+    pub codes_per_ip: Limit,
+    /// Of [`Rule::UsernameAvailablePerIp`].
+    pub username_available_per_ip: Limit,
+    /// Of [`Rule::RefreshPerSession`].
+    pub refresh_per_session: Limit,
+    /// Of [`Rule::RequestsPerIp`].
+    pub requests_per_ip: Limit,
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            sign_in_per_ip: Limit::new(10, MINUTE),
+            sign_in_per_account: Limit::new(20, HOUR),
+            sign_up_per_ip: Limit::new(20, HOUR),
+            codes_per_contact: Limit::new(5, HOUR),
+            codes_per_ip: Limit::new(30, HOUR),
+            username_available_per_ip: Limit::new(30, MINUTE),
+            refresh_per_session: Limit::new(60, MINUTE),
+            requests_per_ip: Limit::new(600, MINUTE),
+        }
+    }
+}
+
+impl Limits {
+    fn of(&self, rule: Rule) -> Limit {
+        match rule {
+            Rule::SignInPerIp => self.sign_in_per_ip,
+            Rule::SignInPerAccount => self.sign_in_per_account,
+            Rule::SignUpPerIp => self.sign_up_per_ip,
+            Rule::CodesPerContact => self.codes_per_contact,
+            Rule::CodesPerIp => self.codes_per_ip,
+            Rule::UsernameAvailablePerIp => self.username_available_per_ip,
+            Rule::RefreshPerSession => self.refresh_per_session,
+            Rule::RequestsPerIp => self.requests_per_ip,
+        }
+    }
+}
+
+/// The rate limits. All but [`Rule::RequestsPerIp`] are shared by all instances; while the store is away, each instance goes on with what it
+/// has seen itself.
+pub struct RateLimits {
+    limits: Limits,
+    store: Arc<dyn Store>,
+    /// What passed this instance under the shared rules. It never knows of more than the store does, so where it is full the store need not
+    /// be asked, and a store that lost its memory gives nobody a fresh start here.
+    seen: Buckets,
+    requests: Buckets,
+}
+
+const BUCKETS: usize = 262_144;
+
+impl RateLimits {
+    /// With these numbers, shared through `store`.
+    #[must_use]
+    pub fn new(limits: Limits, store: Arc<dyn Store>) -> Self {
+        Self { limits, store, seen: Buckets::new(BUCKETS), requests: Buckets::new(BUCKETS) }
+    }
+
+    /// Takes one of what `rule` allows `subject`: an address as [`ip_subject`] writes it, or the name of an account, contact or session.
+    pub async fn take(&self, rule: Rule, subject: &str, now: Timestamp) -> Result<(), RateLimited> {
+        if !self.limits.enabled || rule == Rule::RequestsPerIp {
+            return self.take_local(rule, subject, now);
+        }
+        let limit = self.limits.of(rule);
+        self.seen.probe((rule, subject), limit, now)?;
+        match self.store.pour(&format!("ratelimit:{}:{subject}", rule.name()), limit, now).await {
+            Ok(Ok(())) => {
+                // The store has allowed it; whether the own count, which others may have raised meanwhile, would have, does not matter.
+                let _ = self.seen.pour((rule, subject), limit, now);
+                Ok(())
+            }
+            Ok(Err(limited)) => Err(limited),
+            Err(Unavailable) => self.seen.pour((rule, subject), limit, now),
+        }
+    }
+
+    /// The same by what this instance has seen alone: never waits, and allocates nothing.
+    pub fn take_local(&self, rule: Rule, subject: &str, now: Timestamp) -> Result<(), RateLimited> {
+        if !self.limits.enabled {
+            return Ok(());
+        }
+        let buckets = if rule == Rule::RequestsPerIp { &self.requests } else { &self.seen };
+        buckets.pour((rule, subject), self.limits.of(rule), now)
+    }
+}
+
+impl fmt::Debug for RateLimits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLimits").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+/// An address as the rules count it: one IPv4 address, also where it is mapped into IPv6; of other IPv6 addresses the /64 network, since
+/// that is the least that a single customer has.
+#[must_use]
+pub fn ip_subject(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ephemeral::memory::Memory;
+
+    #[test]
+    fn addresses_of_one_customer_are_one_subject() {
+        let subject = |address: &str| ip_subject(address.parse().unwrap());
+        assert_eq!(subject("192.0.2.7"), "192.0.2.7");
+        assert_eq!(subject("::ffff:192.0.2.7"), "192.0.2.7");
+        assert_eq!(subject("::ffff:c000:207"), "192.0.2.7");
+        assert_eq!(subject("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+        assert_eq!(subject("2001:DB8:1:2::"), "2001:db8:1:2::/64");
+        assert_ne!(subject("2001:db8:1:3::1"), subject("2001:db8:1:2::1"));
+        assert_eq!(subject("::1"), "::/64");
+    }
+
+    #[tokio::test]
+    async fn switched_off_nothing_is_limited() {
+        let limits = Limits { enabled: false, sign_in_per_ip: Limit::new(0, MINUTE), ..Limits::default() };
+        let limits = RateLimits::new(limits, Arc::new(Memory::new()));
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        for _ in 0..1000 {
+            assert!(limits.take(Rule::SignInPerIp, "192.0.2.7", now).await.is_ok());
+            assert!(limits.take_local(Rule::RequestsPerIp, "192.0.2.7", now).is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn each_rule_has_its_own_number() {
+        let limits = RateLimits::new(Limits::default(), Arc::new(Memory::new()));
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        for (rule, count) in [
+            (Rule::SignInPerIp, 10),
+            (Rule::SignInPerAccount, 20),
+            (Rule::SignUpPerIp, 20),
+            (Rule::CodesPerContact, 5),
+            (Rule::CodesPerIp, 30),
+            (Rule::UsernameAvailablePerIp, 30),
+            (Rule::RefreshPerSession, 60),
+            (Rule::RequestsPerIp, 600),
+        ] {
+            for _ in 0..count {
+                assert!(limits.take(rule, "192.0.2.7", now).await.is_ok(), "{rule:?}");
+            }
+            assert!(limits.take(rule, "192.0.2.7", now).await.is_err(), "{rule:?}");
+            assert!(limits.take(rule, "192.0.2.8", now).await.is_ok(), "{rule:?}");
+        }
+    }
+}
