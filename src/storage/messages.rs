@@ -79,41 +79,41 @@ pub async fn lease_due(db: &impl ConnectionTrait, now: Timestamp, until: Timesta
     Ok(leased)
 }
 
-/// Ends a message in `state` and empties its secret, unless the lease was lost. Returns whether it was this call that ended it.
-pub async fn finish(
-    db: &impl ConnectionTrait,
-    lease: Lease,
-    state: State,
-    error: Option<String>,
-    now: Timestamp,
-) -> Result<bool, StorageError> {
-    let ended = ActiveModel {
-        state: Set(state),
-        secret_sealed: Set(None),
-        sent_at: Set((state == State::Sent).then_some(now)),
-        last_error: Set(error),
-        updated_at: Set(now),
-        ..ActiveModel::default()
+/// What an attempt came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing more is to be done; the secret is emptied.
+    Ended {
+        /// Anything but pending.
+        state: State,
+        /// Why it did not arrive.
+        error: Option<String>,
+    },
+    /// It is to be tried again.
+    Postponed {
+        /// When.
+        until: Timestamp,
+        /// Why.
+        error: String,
+    },
+}
+
+/// Writes what an attempt came to, unless its lease was lost. Returns whether it was written.
+pub async fn settle(db: &impl ConnectionTrait, lease: Lease, outcome: Outcome, now: Timestamp) -> Result<bool, StorageError> {
+    let change = match outcome {
+        Outcome::Ended { state, error } => ActiveModel {
+            state: Set(state),
+            secret_sealed: Set(None),
+            sent_at: Set((state == State::Sent).then_some(now)),
+            last_error: Set(error),
+            ..ActiveModel::default()
+        },
+        Outcome::Postponed { until, error } => {
+            ActiveModel { next_attempt_at: Set(until), last_error: Set(Some(error)), ..ActiveModel::default() }
+        }
     };
-    change(db, lease, ended).await
-}
-
-/// Gives a message back, to be due again at `next_attempt_at`, unless the lease was lost.
-pub async fn postpone(
-    db: &impl ConnectionTrait,
-    lease: Lease,
-    next_attempt_at: Timestamp,
-    error: String,
-    now: Timestamp,
-) -> Result<bool, StorageError> {
-    let later =
-        ActiveModel { next_attempt_at: Set(next_attempt_at), last_error: Set(Some(error)), updated_at: Set(now), ..ActiveModel::default() };
-    change(db, lease, later).await
-}
-
-async fn change(db: &impl ConnectionTrait, lease: Lease, change: ActiveModel) -> Result<bool, StorageError> {
     let result = Entity::update_many()
-        .set(change)
+        .set(ActiveModel { updated_at: Set(now), ..change })
         .filter(Column::Id.eq(lease.id))
         .filter(Column::State.eq(State::Pending))
         .filter(Column::Attempts.eq(lease.attempt))
