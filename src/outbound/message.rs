@@ -1,1 +1,299 @@
 //! What messages there are and what they carry.
+
+use std::fmt;
+
+use entity::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use zeroize::{Zeroize, Zeroizing};
+
+/// What the secrets of messages are sealed for.
+pub const SECRET_PURPOSE: &str = "messages";
+/// What the content of the development inbox is sealed for.
+pub const INBOX_PURPOSE: &str = "dev_inbox";
+
+/// By which way a message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Channel {
+    /// E-mail, by SMTP.
+    Email,
+    /// A text message.
+    Sms,
+}
+
+impl Channel {
+    /// As the database keeps it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Sms => "sms",
+        }
+    }
+
+    /// From what the database keeps.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "email" => Some(Self::Email),
+            "sms" => Some(Self::Sms),
+            _ => None,
+        }
+    }
+}
+
+/// Every message there is, with what its text needs. Nothing in here is chosen by a stranger but what a browser says of itself: a
+/// display name in a message to an address that was not proved yet would be a free advertisement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "template", content = "parameters", rename_all = "snake_case")]
+pub enum Template {
+    /// Code, and by e-mail a link, that finish a sign-up.
+    SignUpCode {
+        /// The challenge that the code answers.
+        challenge_id: Uuid,
+    },
+    /// Somebody began a sign-up with a contact that has an account.
+    SignUpContactTaken {},
+    /// The account is there.
+    AccountCreated {},
+    /// Code, and by e-mail a link, that prove the contact of an account that exists.
+    VerificationCode {
+        /// The challenge that the code answers.
+        challenge_id: Uuid,
+    },
+    /// A sign-in from a device that was not known; with a link token, it carries the link that ends the session.
+    NewDevice(Sighting),
+    /// The password was changed.
+    PasswordChanged(Sighting),
+    /// Too many wrong passwords; with a link token, it carries the link that unlocks.
+    AccountLocked {
+        /// When it ends by itself.
+        #[serde(with = "millis")]
+        until: Timestamp,
+    },
+    /// A refresh token was used twice, so its session was ended.
+    RefreshTokenReused(Sighting),
+}
+
+/// Where something was done, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sighting {
+    /// "Firefox on Windows".
+    pub device: String,
+    /// Address of the client.
+    pub ip_address: String,
+    /// When.
+    #[serde(with = "millis")]
+    pub at: Timestamp,
+}
+
+impl Template {
+    /// Name of the template, as the database and the folder of texts have it.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::SignUpCode { .. } => "sign_up_code",
+            Self::SignUpContactTaken {} => "sign_up_contact_taken",
+            Self::AccountCreated {} => "account_created",
+            Self::VerificationCode { .. } => "verification_code",
+            Self::NewDevice(_) => "new_device",
+            Self::PasswordChanged(_) => "password_changed",
+            Self::AccountLocked { .. } => "account_locked",
+            Self::RefreshTokenReused(_) => "refresh_token_reused",
+        }
+    }
+
+    /// The parameters as the database keeps them: a JSON object.
+    #[must_use]
+    pub fn parameters(&self) -> serde_json::Value {
+        match serde_json::to_value(self) {
+            Ok(serde_json::Value::Object(mut tagged)) => tagged.remove("parameters").unwrap_or_default(),
+            Ok(_) | Err(_) => serde_json::Value::Null,
+        }
+    }
+
+    /// From what the database keeps; `None` if this version has no such template.
+    #[must_use]
+    pub fn from_stored(name: &str, parameters: &serde_json::Value) -> Option<Self> {
+        serde_json::from_value(serde_json::json!({ "template": name, "parameters": parameters })).ok()
+    }
+
+    /// The page that the link of this message opens, if it can have one.
+    #[must_use]
+    pub const fn link_path(&self) -> Option<&'static str> {
+        match self {
+            Self::SignUpCode { .. } | Self::VerificationCode { .. } => Some("/verify-email"),
+            Self::NewDevice(_) => Some("/end-session"),
+            Self::AccountLocked { .. } => Some("/unlock"),
+            Self::SignUpContactTaken {} | Self::AccountCreated {} | Self::PasswordChanged(_) | Self::RefreshTokenReused(_) => None,
+        }
+    }
+
+    /// The challenge that goes with the link.
+    #[must_use]
+    pub const fn challenge_id(&self) -> Option<Uuid> {
+        match self {
+            Self::SignUpCode { challenge_id } | Self::VerificationCode { challenge_id } => Some(*challenge_id),
+            Self::SignUpContactTaken {}
+            | Self::AccountCreated {}
+            | Self::NewDevice(_)
+            | Self::PasswordChanged(_)
+            | Self::AccountLocked { .. }
+            | Self::RefreshTokenReused(_) => None,
+        }
+    }
+}
+
+/// Whether a message is meant to arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// It is.
+    Send,
+    /// It stands in for one, so that an unknown contact costs the same transaction and the same courier's work; it reaches nobody.
+    Decoy,
+}
+
+/// A message to be written in the transaction of what it tells.
+pub struct NewMessage {
+    /// Whose account it is about.
+    pub user_id: Option<Uuid>,
+    /// By which way.
+    pub channel: Channel,
+    /// Canonical e-mail address, or E.164 number.
+    pub recipient: String,
+    /// What it says.
+    pub template: Template,
+    /// What only the recipient may see.
+    pub secret: MessageSecret,
+    /// BCP 47; the nearest language that there are texts for is taken.
+    pub locale: String,
+    /// When it was asked for: now.
+    pub created_at: Timestamp,
+    /// From then on it is no longer worth sending, and is not sent.
+    pub expires_at: Timestamp,
+    /// Whether it is meant to arrive.
+    pub delivery: Delivery,
+}
+
+impl fmt::Debug for NewMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewMessage").field("template", &self.template.name()).finish_non_exhaustive()
+    }
+}
+
+/// Code and link token: wiped when dropped, never printed.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MessageSecret {
+    /// Six digits.
+    pub code: Option<String>,
+    /// 32 random bytes in base64url.
+    pub link_token: Option<String>,
+}
+
+/// What is sealed: bound to its row, so that a sealed value moved to another row opens nothing.
+#[derive(Serialize, Deserialize)]
+struct SealedContent {
+    message_id: Uuid,
+    secret: MessageSecret,
+    delivery: Delivery,
+}
+
+impl MessageSecret {
+    /// Nothing secret in it.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// The bytes to be sealed. Whether it is a decoy is in there too, so that the table does not tell.
+    #[must_use]
+    pub fn encode(self, message_id: Uuid, delivery: Delivery) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(serde_json::to_vec(&SealedContent { message_id, secret: self, delivery }).unwrap_or_default())
+    }
+
+    /// The other way; `None` if it is not the content of this message.
+    #[must_use]
+    pub fn decode(bytes: Vec<u8>, message_id: Uuid) -> Option<(Self, Delivery)> {
+        let bytes = Zeroizing::new(bytes);
+        let content: SealedContent = serde_json::from_slice(&bytes).ok()?;
+        (content.message_id == message_id).then_some((content.secret, content.delivery))
+    }
+}
+
+impl fmt::Debug for MessageSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MessageSecret(…)")
+    }
+}
+
+impl Drop for MessageSecret {
+    fn drop(&mut self) {
+        self.code.zeroize();
+        self.link_token.zeroize();
+    }
+}
+
+/// Instants as milliseconds.
+mod millis {
+    use entity::Timestamp;
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+    pub fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(at.millis())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+        i64::deserialize(deserializer).map(Timestamp::from_millis)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub fn one_of_each() -> Vec<Template> {
+        let sighting = Sighting {
+            device: "Firefox on Windows".to_owned(),
+            ip_address: "203.0.113.9".to_owned(),
+            at: Timestamp::from_millis(1_780_000_000_000),
+        };
+        vec![
+            Template::SignUpCode { challenge_id: Uuid::from_u128(7) },
+            Template::SignUpContactTaken {},
+            Template::AccountCreated {},
+            Template::VerificationCode { challenge_id: Uuid::from_u128(8) },
+            Template::NewDevice(sighting.clone()),
+            Template::PasswordChanged(sighting.clone()),
+            Template::AccountLocked { until: sighting.at },
+            Template::RefreshTokenReused(sighting),
+        ]
+    }
+
+    #[test]
+    fn templates_survive_the_database() {
+        for template in one_of_each() {
+            let parameters = template.parameters();
+            assert!(parameters.is_object(), "{}: {parameters}", template.name());
+            assert_eq!(Template::from_stored(template.name(), &parameters), Some(template));
+        }
+        assert_eq!(Template::from_stored("unheard_of", &serde_json::json!({})), None);
+        assert_eq!(Template::from_stored("sign_up_code", &serde_json::json!({})), None);
+    }
+
+    #[test]
+    fn a_secret_opens_only_for_its_own_row() {
+        let secret = MessageSecret { code: Some("123456".to_owned()), link_token: None };
+        let bytes = secret.clone().encode(Uuid::from_u128(1), Delivery::Decoy).to_vec();
+        assert_eq!(MessageSecret::decode(bytes.clone(), Uuid::from_u128(1)), Some((secret, Delivery::Decoy)));
+        assert_eq!(MessageSecret::decode(bytes, Uuid::from_u128(2)), None);
+        assert_eq!(MessageSecret::decode(b"nonsense".to_vec(), Uuid::from_u128(1)), None);
+    }
+
+    #[test]
+    fn a_secret_is_never_printed() {
+        let secret = MessageSecret { code: Some("123456".to_owned()), link_token: Some("tokentoken".to_owned()) };
+        assert!(!format!("{secret:?}").contains("123456"));
+    }
+}

@@ -1,1 +1,347 @@
 //! E-mail by SMTP.
+
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant, UNIX_EPOCH},
+};
+
+use entity::Timestamp;
+use lettre::{
+    Address, Message,
+    message::{
+        Mailbox, MultiPart,
+        header::{Header, HeaderName, HeaderValue},
+    },
+    transport::smtp::{
+        Error,
+        authentication::{Credentials, Mechanism},
+        client::{AsyncSmtpConnection, TlsParameters},
+        extension::ClientId,
+        response::Category,
+    },
+};
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+use uuid::Uuid;
+
+use super::render::Rendered;
+
+/// A connection that lay idle for longer is not used again.
+const PARKED_FOR: Duration = Duration::from_secs(20);
+/// How long a parked connection may take to show that it lives.
+const PROOF_OF_LIFE: Duration = Duration::from_secs(2);
+const MECHANISMS: &[Mechanism] = &[Mechanism::Plain, Mechanism::Login];
+
+/// What is wrong with the settings of the mail server; says nothing of the password in the URL.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MailSettingError {
+    /// Not a URL of a mail server.
+    #[error("must be smtp://[user:password@]host[:port] or smtps://…")]
+    Url,
+    /// Not a sender.
+    #[error("the sender must be an address, or a name with an address: Postern <no-reply@example.com>")]
+    From,
+    /// The certificates of this machine cannot be read.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
+}
+
+/// Why a mail was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MailFailure {
+    /// This mail never will be.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// Later it may be.
+    #[error("not delivered: {0}")]
+    Later(String),
+}
+
+/// How the connection is protected.
+#[derive(Clone)]
+enum Protection {
+    /// TLS from the first byte.
+    Wrapped(TlsParameters),
+    /// STARTTLS, or nothing is sent.
+    Required(TlsParameters),
+    /// STARTTLS where it is offered: to this machine itself only.
+    Offered(TlsParameters),
+}
+
+/// One mail.
+#[derive(Debug)]
+pub struct Mail<'a> {
+    /// Id of the message: it makes the Message-ID, so that a second attempt can be recognised as the same mail.
+    pub id: Uuid,
+    /// Canonical address.
+    pub recipient: &'a str,
+    /// What it says.
+    pub content: &'a Rendered,
+    /// Now.
+    pub at: Timestamp,
+}
+
+/// A mail server, with the connections to it that are ready to be used again.
+///
+/// lettre's own pool is not used: its connections have no time-outs on reading, and one whose caller gave up goes back into it in the
+/// middle of its dialogue. Here whoever gives up drops the connection.
+pub struct Mailer {
+    host: String,
+    port: u16,
+    protection: Protection,
+    credentials: Option<Credentials>,
+    hello: ClientId,
+    from: Mailbox,
+    timeout: Duration,
+    parked: Mutex<Vec<Parked>>,
+}
+
+struct Parked {
+    connection: AsyncSmtpConnection,
+    since: Instant,
+}
+
+impl fmt::Debug for Mailer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mailer").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+impl Mailer {
+    /// `smtp://` wants STARTTLS (port 587) and `smtps://` TLS (port 465), both with a certificate that this machine trusts. To loopback alone
+    /// `smtp://` is plain where STARTTLS is not offered, and certificates are not checked. `timeout` is for one mail from connecting to the end.
+    pub fn new(url: &SecretString, from: &str, timeout: Duration) -> Result<Self, MailSettingError> {
+        let url = Url::parse(url.expose_secret()).map_err(|_| MailSettingError::Url)?;
+        let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']').to_owned();
+        if host.is_empty() || !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+            return Err(MailSettingError::Url);
+        }
+        let loopback = is_loopback(&host);
+        let tls = TlsParameters::builder(host.clone())
+            .dangerous_accept_invalid_certs(loopback)
+            .dangerous_accept_invalid_hostnames(loopback)
+            .build()
+            .map_err(|error| MailSettingError::Tls(error.to_string()))?;
+        let (protection, port) = match url.scheme() {
+            "smtps" => (Protection::Wrapped(tls), 465),
+            "smtp" if loopback => (Protection::Offered(tls), 587),
+            "smtp" => (Protection::Required(tls), 587),
+            _ => return Err(MailSettingError::Url),
+        };
+        Ok(Self {
+            host,
+            port: url.port().unwrap_or(port),
+            protection,
+            credentials: credentials(&url)?,
+            hello: ClientId::default(),
+            from: from.parse().map_err(|_| MailSettingError::From)?,
+            timeout,
+            parked: Mutex::default(),
+        })
+    }
+
+    /// Hands one mail to the server; returns when the server has taken it, or by the time-out.
+    pub async fn send(&self, mail: &Mail<'_>) -> Result<(), MailFailure> {
+        let message = self.compose(mail)?;
+        match tokio::time::timeout(self.timeout, self.hand_over(&message)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(MailFailure::Later(format!("no answer within {} s", self.timeout.as_secs()))),
+        }
+    }
+
+    async fn hand_over(&self, message: &Message) -> Result<(), MailFailure> {
+        let mut connection = match self.take_parked().await {
+            Some(connection) => connection,
+            None => self.connect().await.map_err(|error| MailFailure::Later(one_line(&error)))?,
+        };
+        match connection.send(message.envelope(), &message.formatted()).await {
+            Ok(_) => {
+                self.parked().push(Parked { connection, since: Instant::now() });
+                Ok(())
+            }
+            // 53z are about who we are to the server, which the operator can put right; the other 5yz are about this mail.
+            Err(error) if error.status().is_some_and(|code| error.is_permanent() && code.category != Category::Unspecified3) => {
+                Err(MailFailure::Refused(one_line(&error)))
+            }
+            Err(error) => Err(MailFailure::Later(one_line(&error))),
+        }
+    }
+
+    async fn take_parked(&self) -> Option<AsyncSmtpConnection> {
+        loop {
+            let Parked { mut connection, since } = self.parked().pop()?;
+            if since.elapsed() < PARKED_FOR && tokio::time::timeout(PROOF_OF_LIFE, connection.test_connected()).await == Ok(true) {
+                return Some(connection);
+            }
+        }
+    }
+
+    fn parked(&self) -> std::sync::MutexGuard<'_, Vec<Parked>> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn connect(&self) -> Result<AsyncSmtpConnection, Error> {
+        let wrapper = match &self.protection {
+            Protection::Wrapped(tls) => Some(tls.clone()),
+            Protection::Required(_) | Protection::Offered(_) => None,
+        };
+        let address = (self.host.as_str(), self.port);
+        let mut connection = AsyncSmtpConnection::connect_tokio1(address, Some(self.timeout), &self.hello, wrapper, None).await?;
+        match &self.protection {
+            Protection::Required(tls) => connection.starttls(tls.clone(), &self.hello).await?,
+            Protection::Offered(tls) if connection.can_starttls() => connection.starttls(tls.clone(), &self.hello).await?,
+            Protection::Wrapped(_) | Protection::Offered(_) => {}
+        }
+        if let Some(credentials) = &self.credentials {
+            connection.auth(MECHANISMS, credentials).await?;
+        }
+        Ok(connection)
+    }
+
+    fn compose(&self, mail: &Mail<'_>) -> Result<Message, MailFailure> {
+        let refused = |cause: &dyn fmt::Display| MailFailure::Refused(one_line(cause));
+        let recipient: Address = mail.recipient.parse().map_err(|error| refused(&error))?;
+        let since_epoch = Duration::from_millis(u64::try_from(mail.at.millis()).unwrap_or(0));
+        let message = Message::builder()
+            .message_id(Some(format!("<{}@{}>", mail.id, self.from.email.domain())))
+            .date(UNIX_EPOCH + since_epoch)
+            .from(self.from.clone())
+            .to(Mailbox::new(None, recipient))
+            .subject(mail.content.subject.as_deref().unwrap_or_default())
+            .header(AutoSubmitted);
+        let text = mail.content.text.clone();
+        match &mail.content.html {
+            Some(html) => message.multipart(MultiPart::alternative_plain_html(text, html.clone())),
+            None => message.body(text),
+        }
+        .map_err(|error| refused(&error))
+    }
+}
+
+/// `Auto-Submitted: auto-generated` (RFC 3834): no holiday answers, please.
+#[derive(Clone)]
+struct AutoSubmitted;
+
+impl Header for AutoSubmitted {
+    fn name() -> HeaderName {
+        HeaderName::new_from_ascii_str("Auto-Submitted")
+    }
+
+    fn parse(_: &str) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Self)
+    }
+
+    fn display(&self) -> HeaderValue {
+        HeaderValue::new(Self::name(), "auto-generated".to_owned())
+    }
+}
+
+fn credentials(url: &Url) -> Result<Option<Credentials>, MailSettingError> {
+    if url.username().is_empty() && url.password().is_none() {
+        return Ok(None);
+    }
+    let user = percent_decoded(url.username()).ok_or(MailSettingError::Url)?;
+    let password = percent_decoded(url.password().unwrap_or_default()).ok_or(MailSettingError::Url)?;
+    Ok(Some(Credentials::new(user, password)))
+}
+
+/// `None` if what comes out is no text.
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let escaped = match (first, tail) {
+            (b'%', [high, low, ..]) => std::str::from_utf8(&[*high, *low]).ok().and_then(|digits| u8::from_str_radix(digits, 16).ok()),
+            _ => None,
+        };
+        bytes.push(escaped.unwrap_or(*first));
+        rest = &tail[if escaped.is_some() { 2 } else { 0 }..];
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// A name or address that can only be this machine.
+fn is_loopback(host: &str) -> bool {
+    host.parse::<IpAddr>().map_or_else(
+        |_| host.eq_ignore_ascii_case("localhost") || host.to_ascii_lowercase().ends_with(".localhost"),
+        |address| address.is_loopback(),
+    )
+}
+
+/// What a server says goes into the log and the database: short, and on one line.
+fn one_line(error: &dyn fmt::Display) -> String {
+    error.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mailer(url: &str, from: &str) -> Result<Mailer, MailSettingError> {
+        Mailer::new(&SecretString::from(url), from, Duration::from_secs(5))
+    }
+
+    #[test]
+    fn only_loopback_may_go_without_tls() {
+        for (url, required) in [
+            ("smtp://mail.example.com", true),
+            ("smtp://192.0.2.1:25", true),
+            ("smtp://localhost.example.com", true),
+            ("smtp://localhost:2525", false),
+            ("smtp://127.0.0.9", false),
+            ("smtp://[::1]:2525", false),
+        ] {
+            let protection = mailer(url, "a@example.com").expect(url).protection;
+            assert_eq!(matches!(protection, Protection::Required(_)), required, "{url}");
+        }
+        let wrapped = mailer("smtps://localhost", "a@example.com").expect("a mailer");
+        assert!(matches!(wrapped.protection, Protection::Wrapped(_)));
+        assert_eq!(wrapped.port, 465);
+    }
+
+    #[test]
+    fn wrong_settings_are_told_without_the_password() {
+        for url in
+            ["mail.example.com", "http://mail.example.com", "smtp://", "smtp://u:hunter2@h/path", "smtp://h?tls=none", "smtp://h:99999"]
+        {
+            let error = mailer(url, "a@example.com").expect_err(url);
+            assert_eq!(error, MailSettingError::Url, "{url}");
+            assert!(!error.to_string().contains("hunter2"));
+        }
+        assert_eq!(mailer("smtp://localhost", "nobody").expect_err("no address"), MailSettingError::From);
+        let mailer = mailer("smtp://u:hunter2@localhost", "Postern <a@example.com>").expect("a mailer");
+        assert!(!format!("{mailer:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn passwords_may_have_any_character() {
+        assert_eq!(percent_decoded("p%40ss%3Aw%C3%B6rd%").as_deref(), Some("p@ss:wörd%"));
+        assert_eq!(percent_decoded("%zz%4").as_deref(), Some("%zz%4"));
+        assert_eq!(percent_decoded("%ff"), None);
+    }
+
+    #[test]
+    fn a_mail_is_stable_and_takes_no_headers_from_its_content() {
+        let mailer = mailer("smtp://localhost", "Postern <no-reply@example.com>").expect("a mailer");
+        let content = Rendered {
+            subject: Some("Hello\r\nBcc: b@x.test".to_owned()),
+            text: "Grüße".to_owned(),
+            html: Some("<p>Grüße</p>".to_owned()),
+            code: None,
+            link: None,
+        };
+        let mut mail = Mail { id: Uuid::from_u128(9), recipient: "a@example.com", content: &content, at: Timestamp::from_millis(0) };
+        let composed = mailer.compose(&mail).expect("a message");
+        let formatted = String::from_utf8(composed.formatted()).expect("ASCII");
+        assert!(formatted.contains("Message-ID: <00000000-0000-0000-0000-000000000009@example.com>\r\n"), "{formatted}");
+        assert!(formatted.contains("Auto-Submitted: auto-generated\r\n"));
+        assert!(!formatted.contains("\r\nBcc"));
+        assert_eq!(composed.envelope().to().len(), 1);
+        for recipient in ["a@example.com, b@example.com", "a@example.com\r\nRCPT TO:<b@x.test>", "", "a"] {
+            mail.recipient = recipient;
+            assert!(matches!(mailer.compose(&mail), Err(MailFailure::Refused(_))), "{recipient}");
+        }
+    }
+}

@@ -1,1 +1,123 @@
-//! Messages to deliver.
+//! Messages that wait for the courier, and those that it is done with.
+
+use entity::{
+    Timestamp,
+    messages::{ActiveModel, Column, Entity, Model, State},
+};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    QueryTrait, Set,
+    sea_query::{Expr, LockBehavior, LockType},
+};
+use uuid::Uuid;
+
+use super::error::StorageError;
+
+/// The right to deliver a message until its lease ends. The attempt's number makes it worthless once somebody else has taken over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The message.
+    pub id: Uuid,
+    /// Number of the attempt, from 1.
+    pub attempt: i32,
+}
+
+impl Lease {
+    /// Of a row that [`lease_due`] returned.
+    #[must_use]
+    pub const fn of(row: &Model) -> Self {
+        Self { id: row.id, attempt: row.attempts }
+    }
+}
+
+/// Writes a message in the transaction of what it tells.
+pub async fn insert(db: &impl ConnectionTrait, message: Model) -> Result<(), StorageError> {
+    Entity::insert(message.into_active_model()).exec_without_returning(db).await?;
+    Ok(())
+}
+
+/// When the next message is due, if one waits.
+pub async fn find_next_due_at(db: &impl ConnectionTrait) -> Result<Option<Timestamp>, StorageError> {
+    let next = Entity::find()
+        .select_only()
+        .column(Column::NextAttemptAt)
+        .filter(Column::State.eq(State::Pending))
+        .order_by_asc(Column::NextAttemptAt)
+        .into_tuple::<Timestamp>()
+        .one(db)
+        .await?;
+    Ok(next)
+}
+
+/// How many messages wait.
+pub async fn count_pending(db: &impl ConnectionTrait) -> Result<u64, StorageError> {
+    Ok(Entity::find().filter(Column::State.eq(State::Pending)).count(db).await?)
+}
+
+/// Takes at most `limit` messages that are due at `now`, for whoever calls alone until `until`; the longest due first, in no order.
+///
+/// One statement, on both databases: nobody else can take the same row, and a message whose instance was killed is due again at `until`.
+pub async fn lease_due(db: &impl ConnectionTrait, now: Timestamp, until: Timestamp, limit: u64) -> Result<Vec<Model>, StorageError> {
+    let due = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::State.eq(State::Pending))
+        .filter(Column::NextAttemptAt.lte(now))
+        .order_by_asc(Column::NextAttemptAt)
+        .limit(limit)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .into_query();
+    let leased = Entity::update_many()
+        .col_expr(Column::NextAttemptAt, Expr::value(until))
+        .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
+        .col_expr(Column::UpdatedAt, Expr::value(now))
+        .filter(Column::Id.in_subquery(due))
+        .filter(Column::State.eq(State::Pending))
+        .filter(Column::NextAttemptAt.lte(now))
+        .exec_with_returning(db)
+        .await?;
+    Ok(leased)
+}
+
+/// What an attempt came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing more is to be done; the secret is emptied.
+    Ended {
+        /// Anything but pending.
+        state: State,
+        /// Why it did not arrive.
+        error: Option<String>,
+    },
+    /// It is to be tried again.
+    Postponed {
+        /// When.
+        until: Timestamp,
+        /// Why.
+        error: String,
+    },
+}
+
+/// Writes what an attempt came to, unless its lease was lost. Returns whether it was written.
+pub async fn settle(db: &impl ConnectionTrait, lease: Lease, outcome: Outcome, now: Timestamp) -> Result<bool, StorageError> {
+    let change = match outcome {
+        Outcome::Ended { state, error } => ActiveModel {
+            state: Set(state),
+            secret_sealed: Set(None),
+            sent_at: Set((state == State::Sent).then_some(now)),
+            last_error: Set(error),
+            ..ActiveModel::default()
+        },
+        Outcome::Postponed { until, error } => {
+            ActiveModel { next_attempt_at: Set(until), last_error: Set(Some(error)), ..ActiveModel::default() }
+        }
+    };
+    let result = Entity::update_many()
+        .set(ActiveModel { updated_at: Set(now), ..change })
+        .filter(Column::Id.eq(lease.id))
+        .filter(Column::State.eq(State::Pending))
+        .filter(Column::Attempts.eq(lease.attempt))
+        .exec(db)
+        .await?;
+    Ok(result.rows_affected > 0)
+}

@@ -1,0 +1,156 @@
+//! One attempt to deliver one message: open, render, hand over, write down.
+
+use std::time::Duration;
+
+use entity::messages::{Model, State};
+
+use super::{
+    Parts,
+    sinks::{InboxKeeping, Parcel},
+};
+use crate::{
+    entropy::Entropy,
+    outbound::{
+        message::{Channel, Delivery, MessageSecret, SECRET_PURPOSE, Template},
+        render::Draft,
+        smtp::MailFailure,
+    },
+    storage::messages::{self, Lease, Outcome},
+};
+
+const SHORTEST_PAUSE: Duration = Duration::from_secs(2);
+/// Codes are good for ten minutes: a longer pause would let them die after the mail server came back.
+const LONGEST_PAUSE: Duration = Duration::from_mins(2);
+/// A message that was handed over but not written down would go out twice, so writing it down is tried this often.
+const WRITE_ATTEMPTS: u32 = 8;
+const WRITE_PAUSE: Duration = Duration::from_secs(2);
+
+/// Attempts a leased message and writes down what came of it.
+pub(super) async fn run(parts: &Parts, message: Model) {
+    let lease = Lease::of(&message);
+    let verdict = attempt(parts, &message).await;
+    let now = parts.clock.now();
+    let (outcome, told) = match verdict {
+        Verdict::Ended(state, error) => (Outcome::Ended { state, error }, told(state)),
+        Verdict::Later(error) => {
+            let until = now + pause_before_retry(message.attempts, &parts.entropy);
+            // Due at its expiry at the latest, so that the secret is emptied then.
+            (Outcome::Postponed { until: until.min(message.expires_at.max(now)), error }, "postponed")
+        }
+    };
+    metrics::counter!("postern_messages_total", "channel" => message.channel.clone(), "outcome" => told).increment(1);
+    match &outcome {
+        Outcome::Ended { state: State::Sent, .. } => {
+            metrics::histogram!("postern_message_delay_seconds", "channel" => message.channel)
+                .record(now.since(message.created_at).as_secs_f64());
+        }
+        Outcome::Ended { error: Some(error), .. } => {
+            tracing::warn!(message.id = %lease.id, message.template, message.channel, error, "a message was given up");
+        }
+        Outcome::Postponed { error, .. } => {
+            tracing::warn!(message.id = %lease.id, message.template, message.channel, message.attempts, error, "a message was not delivered yet");
+        }
+        Outcome::Ended { error: None, .. } => {}
+    }
+    write_down(parts, lease, outcome).await;
+}
+
+enum Verdict {
+    Ended(State, Option<String>),
+    Later(String),
+}
+
+async fn attempt(parts: &Parts, message: &Model) -> Verdict {
+    let now = parts.clock.now();
+    if message.expires_at <= now {
+        return Verdict::Ended(State::Expired, None);
+    }
+    if message.created_at + parts.pace.retry_for <= now {
+        let last = message.last_error.clone().unwrap_or_else(|| "never attempted to the end".to_owned());
+        return Verdict::Ended(State::Dead, Some(last));
+    }
+    let (Some(channel), Some(template)) = (Channel::parse(&message.channel), Template::from_stored(&message.template, &message.parameters))
+    else {
+        // While a deployment changes versions, a newer instance may know it.
+        return Verdict::Later("this version has no such message".to_owned());
+    };
+    let Some((secret, delivery)) = open(parts, message) else {
+        // While a deployment changes secrets, another instance may have the one that sealed it.
+        return Verdict::Later("sealed by a secret that is not set here".to_owned());
+    };
+    let draft = Draft { channel, template: &template, secret: &secret, locale: &message.locale };
+    let content = match parts.renderer.render(&draft) {
+        Ok(content) => content,
+        Err(error) => return Verdict::Ended(State::Dead, Some(error.to_string())),
+    };
+    if delivery == Delivery::Decoy {
+        return Verdict::Ended(State::Discarded, None);
+    }
+    let parcel = Parcel { id: message.id, channel, recipient: &message.recipient, content: &content, at: now };
+    let keeping = InboxKeeping { database: &parts.database, secret_box: &parts.secret_box, entropy: &parts.entropy };
+    match parts.sinks.take(&parcel, &keeping).await {
+        Ok(()) => Verdict::Ended(State::Sent, None),
+        Err(MailFailure::Refused(error)) => Verdict::Ended(State::Dead, Some(error)),
+        Err(MailFailure::Later(error)) => Verdict::Later(error),
+    }
+}
+
+fn open(parts: &Parts, message: &Model) -> Option<(MessageSecret, Delivery)> {
+    let sealed = message.secret_sealed.as_deref()?;
+    MessageSecret::decode(parts.secret_box.open(SECRET_PURPOSE, sealed)?, message.id)
+}
+
+async fn write_down(parts: &Parts, lease: Lease, outcome: Outcome) {
+    for left in (0..WRITE_ATTEMPTS).rev() {
+        match messages::settle(parts.database.write(), lease, outcome.clone(), parts.clock.now()).await {
+            Ok(true) => return,
+            Ok(false) => {
+                tracing::warn!(message.id = %lease.id, "the lease of a message ended before its delivery");
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(message.id = %lease.id, %error, "what came of a message is not written down yet");
+                if left > 0 {
+                    tokio::time::sleep(WRITE_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+/// Doubles from two seconds to two minutes, half of it by chance, so that messages that failed together do not come back together.
+fn pause_before_retry(attempt: i32, entropy: &Entropy) -> Duration {
+    let doublings = u32::try_from(attempt.saturating_sub(1)).unwrap_or(0).min(16);
+    let pause = SHORTEST_PAUSE.saturating_mul(1 << doublings).min(LONGEST_PAUSE);
+    let half = pause / 2;
+    half + Duration::from_millis(u64::from(entropy.below(u32::try_from(half.as_millis()).unwrap_or(u32::MAX))))
+}
+
+const fn told(state: State) -> &'static str {
+    match state {
+        State::Pending => "pending",
+        State::Sent => "sent",
+        State::Dead => "dead",
+        State::Expired => "expired",
+        State::Discarded => "discarded",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_with_jitter_up_to_a_bound() {
+        let entropy = Entropy::seeded(1);
+        for (attempt, pause) in [(0, 2), (1, 2), (2, 4), (3, 8), (6, 64), (7, 120), (500, 120), (i32::MAX, 120)] {
+            let full = Duration::from_secs(pause);
+            for _ in 0..100 {
+                let drawn = pause_before_retry(attempt, &entropy);
+                assert!(drawn >= full / 2 && drawn < full, "{attempt}: {drawn:?}");
+            }
+        }
+        let draws: std::collections::HashSet<_> = (0..50).map(|_| pause_before_retry(9, &entropy)).collect();
+        assert!(draws.len() > 40, "they differ");
+    }
+}

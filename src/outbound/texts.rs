@@ -1,0 +1,57 @@
+//! The texts of every message in every language, as they are built into the program.
+
+/// A language that there are texts for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Language {
+    English,
+    Thai,
+}
+
+impl Language {
+    #[cfg(test)]
+    pub(super) const ALL: [Self; 2] = [Self::English, Self::Thai];
+
+    /// Nearest to a BCP 47 tag; English where there is nothing near.
+    pub(super) fn nearest(locale: &str) -> Self {
+        let primary = locale.split(['-', '_']).next().unwrap_or_default();
+        if primary.eq_ignore_ascii_case("th") { Self::Thai } else { Self::English }
+    }
+
+    /// The primary subtag, which is also the folder.
+    pub(super) const fn tag(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::Thai => "th",
+        }
+    }
+}
+
+macro_rules! sources {
+    ($($path:literal),+ $(,)?) => {
+        &[$(($path, include_str!(concat!("../../templates/", $path)))),+]
+    };
+}
+
+/// Path and source of every template.
+pub(super) const SOURCES: &[(&str, &str)] = sources![
+    "mail.html",
+    "mail.txt",
+    "en/common.txt",
+    "en/sign_up_code.txt",
+    "en/sign_up_contact_taken.txt",
+    "en/account_created.txt",
+    "en/verification_code.txt",
+    "en/new_device.txt",
+    "en/password_changed.txt",
+    "en/account_locked.txt",
+    "en/refresh_token_reused.txt",
+    "th/common.txt",
+    "th/sign_up_code.txt",
+    "th/sign_up_contact_taken.txt",
+    "th/account_created.txt",
+    "th/verification_code.txt",
+    "th/new_device.txt",
+    "th/password_changed.txt",
+    "th/account_locked.txt",
+    "th/refresh_token_reused.txt",
+];
