@@ -6,7 +6,7 @@ use entity::{
 };
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QueryResult, QuerySelect, Statement,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait, Statement,
     sea_query::{Expr, ExprTrait},
 };
 use uuid::Uuid;
@@ -86,7 +86,7 @@ pub async fn insert(transaction: &DatabaseTransaction, epoch: i32, events: &[New
         session_id: Set(event.session_id),
         at: Set(event.at),
     });
-    let mut written = Entity::insert_many(rows).exec_with_returning_many(transaction).await?;
+    let mut written = Entity::insert_many(rows).exec_with_returning(transaction).await?;
     written.sort_unstable_by_key(position);
     Ok(written)
 }
