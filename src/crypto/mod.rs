@@ -8,3 +8,5 @@ pub mod opaque_token;
 pub mod password_hash;
 pub mod refresh_token;
 pub mod secret_box;
+pub mod signing_key;
+mod work_pool;

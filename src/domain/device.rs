@@ -1,1 +1,92 @@
-//! Device, browser and operating system from the user agent.
+//! Devices as their user agents tell: for people to recognize their sessions by, never to decide anything.
+
+use entity::user_sessions::DeviceType;
+use woothee::parser::{Parser, WootheeResult};
+
+/// Longer user agents are cut.
+const LONGEST: usize = 512;
+const UNKNOWN: &str = "UNKNOWN";
+
+/// What a user agent tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// Its kind; `Api` for everything that is no browser.
+    pub kind: DeviceType,
+    /// For people: `Firefox on Windows`.
+    pub name: String,
+    /// `Firefox`.
+    pub browser: Option<String>,
+    /// `Windows`.
+    pub os: Option<String>,
+}
+
+impl Device {
+    /// Reads the header `User-Agent`; `None` where there is none.
+    #[must_use]
+    pub fn from_user_agent(user_agent: Option<&str>) -> Self {
+        let agent: String = user_agent.unwrap_or_default().chars().filter(|character| !character.is_control()).take(LONGEST).collect();
+        match Parser::new().parse(&agent) {
+            Some(parsed) => Self::from_parsed(&parsed, &agent),
+            None => Self::program(&agent),
+        }
+    }
+
+    fn from_parsed(parsed: &WootheeResult<'_>, agent: &str) -> Self {
+        let kind = match parsed.category {
+            "pc" | "appliance" => DeviceType::Desktop,
+            "smartphone" if is_tablet(parsed.os, agent) => DeviceType::Tablet,
+            "smartphone" | "mobilephone" => DeviceType::Mobile,
+            _ => return Self::program(agent),
+        };
+        let browser = known(parsed.name).map(|name| browser_name(name, agent).to_owned());
+        let os = known(parsed.os).map(|name| os_name(name).to_owned());
+        let name = match (&browser, &os) {
+            (Some(browser), Some(os)) => format!("{browser} on {os}"),
+            (Some(one), None) | (None, Some(one)) => one.clone(),
+            (None, None) => return Self::program(agent),
+        };
+        Self { kind, name, browser, os }
+    }
+
+    /// No browser: named by its first product, `curl/8.5.0` → `curl`.
+    fn program(agent: &str) -> Self {
+        let product: String = agent
+            .split(|character: char| character == '/' || character.is_whitespace())
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .filter(|character| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.'))
+            .take(40)
+            .collect();
+        let name = if product.is_empty() { "Unknown device".to_owned() } else { product };
+        Self { kind: DeviceType::Api, name, browser: None, os: None }
+    }
+}
+
+/// Tablets say `iPad`, or `Android` without `Mobile`.
+fn is_tablet(os: &str, agent: &str) -> bool {
+    os == "iPad" || (os == "Android" && !agent.contains("Mobile"))
+}
+
+fn known(name: &str) -> Option<&str> {
+    (!name.is_empty() && name != UNKNOWN).then_some(name)
+}
+
+fn browser_name<'a>(name: &'a str, agent: &str) -> &'a str {
+    match name {
+        "Internet Explorer" if agent.contains("Edge/") => "Edge",
+        "SamsungBrowser" => "Samsung Internet",
+        _ => name,
+    }
+}
+
+fn os_name(os: &str) -> &str {
+    match os {
+        "Mac OSX" => "macOS",
+        "iPhone" | "iPad" | "iPod" => "iOS",
+        "ChromeOS" => "Chrome OS",
+        windows if windows.starts_with("Windows Phone") => "Windows Phone",
+        windows if windows.starts_with("Windows") => "Windows",
+        _ => os,
+    }
+}

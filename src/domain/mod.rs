@@ -3,6 +3,8 @@
 pub mod code;
 pub mod contact;
 pub mod device;
+mod email;
 pub mod lockout;
 pub mod password;
+mod phone;
 pub mod username;
