@@ -1,1 +1,374 @@
-//! The one way in for HTTP, WebSocket and SSE: parse, check, execute.
+//! The one way into the schema, for HTTP, WebSocket and server-sent events alike: find the document, check it, execute it, end its errors.
+
+use std::{fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use async_graphql::{
+    Data, Error, Executor, Pos, Response, ServerError, Value, Variables,
+    parser::{Error as SyntaxError, parse_query, types::OperationType},
+};
+use futures::{FutureExt, StreamExt, stream::BoxStream};
+
+use super::{
+    auth_level::AuthLevel,
+    document_cache::{self, Document, DocumentCache, DocumentHash, Operation},
+    error,
+    limits::{self, Limits, kind_name},
+    root_fields::{self, Rules, Sensitivity},
+    scan,
+    schema_facts::{FactsError, SchemaFacts},
+    trusted_documents::{TrustedDocuments, parse_hash},
+    variables,
+};
+use crate::flows::caller::Caller;
+
+/// Whether a caller reaches a level; the error is what the client sees.
+pub type Authorize = Arc<dyn Fn(&Caller, AuthLevel) -> Result<(), Error> + Send + Sync>;
+
+/// What the entry goes by.
+pub struct EntryConfig {
+    /// The numbers.
+    pub limits: Limits,
+    /// What may not stand together.
+    pub sensitivity: Sensitivity,
+    /// Whether introspection and suggestions are given.
+    pub introspection: bool,
+    /// How long an operation may take; a subscription's events have no such limit.
+    pub timeout: Duration,
+    /// Where given, nothing else runs.
+    pub trusted_documents: Option<TrustedDocuments>,
+    /// Who may have what; the same rule as the fields' own guards.
+    pub authorize: Authorize,
+}
+
+/// The schema behind its limits.
+pub struct Entry<E> {
+    strict: E,
+    trusting: Option<E>,
+    facts: SchemaFacts,
+    config: EntryConfig,
+    documents: DocumentCache,
+}
+
+/// About how much memory parsed documents may occupy, in bytes.
+const DOCUMENT_CACHE_BYTES: u64 = 8 << 20;
+/// Errors in an answer; validation can find one per token.
+const MAX_ERRORS: usize = 20;
+
+impl<E> fmt::Debug for Entry<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Entry")
+    }
+}
+
+/// What a client asks, by whichever transport.
+#[derive(Debug, Default)]
+pub struct Question<'a> {
+    /// The document's text.
+    pub query: Option<&'a str>,
+    /// Or its hash, where documents are trusted.
+    pub document_id: Option<&'a str>,
+    /// Which of its operations.
+    pub operation_name: Option<&'a str>,
+    /// Values of its variables.
+    pub variables: Variables,
+}
+
+/// A question that may be executed, once its caller is known.
+#[derive(Debug)]
+pub struct Prepared {
+    document: Arc<Document>,
+    index: usize,
+    variables: Variables,
+}
+
+/// An answer fit for the client.
+#[derive(Debug)]
+pub struct Answer {
+    /// Data and errors; each error has a code and the request id.
+    pub response: Response,
+    /// Whether nothing was executed, so that there is no `data` at all.
+    pub refused: bool,
+}
+
+impl Prepared {
+    /// What will run.
+    pub fn kind(&self) -> OperationType {
+        self.operation().kind
+    }
+
+    /// The name of the operation, if it has one.
+    pub fn operation_name(&self) -> Option<&str> {
+        self.operation().name.as_deref()
+    }
+
+    fn operation(&self) -> &Operation {
+        // `prepare` made the index from this very list.
+        &self.document.operations[self.index]
+    }
+}
+
+impl Answer {
+    /// An answer to a request that was not executed.
+    pub fn refusal(error: Error, request_id: &str) -> Self {
+        let mut error = ServerError { locations: Vec::new(), ..error.into_server_error(Pos::default()) };
+        error::finish(&mut error, request_id);
+        Self { response: Response::from_errors(vec![error]), refused: true }
+    }
+}
+
+impl<E: Executor> Entry<E> {
+    /// An entry to the schema of this SDL. `strict` validates everything; `trusting`, if given, is the same schema in the library's fast
+    /// validation mode, for documents without variables that `strict` has found valid.
+    pub fn new(strict: E, trusting: Option<E>, sdl: &str, config: EntryConfig) -> Result<Self, FactsError> {
+        Ok(Self { strict, trusting, facts: SchemaFacts::from_sdl(sdl)?, config, documents: DocumentCache::new(DOCUMENT_CACHE_BYTES) })
+    }
+
+    /// What the schema says of itself.
+    pub const fn facts(&self) -> &SchemaFacts {
+        &self.facts
+    }
+
+    /// Finds the document and checks everything that needs no caller.
+    pub fn prepare(&self, question: Question<'_>) -> Result<Prepared, ServerError> {
+        let document = self.document(&question)?;
+        let index = select(&document, question.operation_name).map_err(unplaced)?;
+        let prepared = Prepared { document, index, variables: question.variables };
+        let operation = prepared.operation();
+        if operation.has_variables
+            && let Some(definition) = prepared.document.definition(index)
+        {
+            variables::check(definition, &prepared.variables, &self.facts).map_err(unplaced)?;
+            if operation.variable_pages {
+                let document = &prepared.document.parsed;
+                limits::check_pages(document, definition, &prepared.variables, &self.facts, &self.config.limits).map_err(unplaced)?;
+            }
+        }
+        Ok(prepared)
+    }
+
+    fn document(&self, question: &Question<'_>) -> Result<Arc<Document>, ServerError> {
+        let asked = question.document_id.map(|id| parse_hash(id).ok_or_else(|| unplaced(error::bad_request("The document id is no SHA-256."))));
+        let (hash, text) = match (question.query, asked.transpose()?) {
+            (Some(text), asked) => {
+                let hash = document_cache::hash(text);
+                if asked.is_some_and(|asked| asked != hash) {
+                    return Err(unplaced(error::bad_request("The document id is not that of the query.")));
+                }
+                (hash, Some(text))
+            }
+            (None, Some(hash)) => (hash, self.trusted_text(&hash)),
+            (None, None) => return Err(unplaced(error::bad_request("The request has no \"query\"."))),
+        };
+        if self.config.trusted_documents.as_ref().is_some_and(|trusted| !trusted.contains(&hash)) {
+            return Err(unplaced(error::forbidden_because("DOCUMENT_NOT_TRUSTED")));
+        }
+        // A name for the answer to a hash alone, in the words that clients of persisted queries look for.
+        let text = text.ok_or_else(|| unplaced(error::bad_request_because("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported")))?;
+        if let Some(document) = self.documents.find(&hash) {
+            return Ok(document);
+        }
+        let document = Arc::new(self.read(text)?);
+        self.documents.insert(hash, Arc::clone(&document));
+        Ok(document)
+    }
+
+    fn trusted_text(&self, hash: &DocumentHash) -> Option<&str> {
+        self.config.trusted_documents.as_ref()?.find(hash).map(AsRef::as_ref)
+    }
+
+    fn read(&self, text: &str) -> Result<Document, ServerError> {
+        let tokens = scan::scan(text, self.config.limits.tokens).map_err(|refusal| unplaced(scan_error(refusal, &self.config.limits)))?;
+        let mut parsed = parse_query(text).map_err(|syntax| syntax_error(&syntax))?;
+        let verdicts = limits::check(&parsed, &self.facts, &self.config.limits).map_err(unplaced)?;
+        let rules = Rules {
+            facts: &self.facts,
+            limits: &self.config.limits,
+            sensitivity: &self.config.sensitivity,
+            introspection: self.config.introspection,
+        };
+        let has_variables = parsed.operations.iter().any(|(_, operation)| !operation.node.variable_definitions.is_empty());
+        let operations = parsed
+            .operations
+            .iter()
+            .zip(verdicts)
+            .map(|((name, definition), verdict)| {
+                let fields = root_fields::check(&parsed, &definition.node, &rules)?;
+                Ok(Operation::new(name.cloned(), definition.node.ty, fields, verdict.variable_pages, has_variables))
+            })
+            .collect::<Result<_, Error>>()
+            .map_err(unplaced)?;
+        if let Some(root) = self.facts.root(OperationType::Subscription) {
+            root_fields::inline_subscription_roots(&mut parsed, root).map_err(unplaced)?;
+        }
+        Ok(Document { parsed, operations, tokens })
+    }
+
+    /// Refuses a root field that the caller may not have, before anything runs.
+    pub fn authorize(&self, prepared: &Prepared, caller: &Caller) -> Result<(), ServerError> {
+        for field in &prepared.operation().root_fields {
+            if let Some(level) = field.requires
+                && field.runs(&prepared.variables)
+            {
+                (self.config.authorize)(caller, level).map_err(|error| field.refused(error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a query or mutation. `data` is what resolvers find in their context besides the caller.
+    pub async fn execute(&self, prepared: Prepared, caller: &Arc<Caller>, data: Data) -> Answer {
+        let kind = prepared.kind();
+        let answer = match self.authorize(&prepared, caller) {
+            Err(error) => self.refuse(error, caller),
+            Ok(()) => self.run(prepared, caller, data).await,
+        };
+        count(kind, &answer);
+        answer
+    }
+
+    async fn run(&self, prepared: Prepared, caller: &Arc<Caller>, data: Data) -> Answer {
+        let document = Arc::clone(&prepared.document);
+        let operation = &document.operations[prepared.index];
+        let executor = self.executor(operation);
+        let run = AssertUnwindSafe(executor.execute(self.request(prepared, caller, data))).catch_unwind();
+        let response = match tokio::time::timeout(self.config.timeout, run).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(panic)) => failed(error::internal(panic_message(panic.as_ref()))),
+            Err(_) => failed(error::overloaded(Duration::from_secs(1))),
+        };
+        if !is_request_error(&response) {
+            operation.set_valid();
+        }
+        self.finish(response, caller)
+    }
+
+    /// Runs a subscription. The first item comes when there is one; a refusal is an item too, and the last.
+    pub fn subscribe(&self, prepared: Prepared, caller: &Arc<Caller>, data: Data) -> BoxStream<'static, Answer>
+    where
+        E: 'static,
+    {
+        if let Err(error) = self.authorize(&prepared, caller) {
+            let answer = self.refuse(error, caller);
+            count(OperationType::Subscription, &answer);
+            return futures::stream::iter([answer]).boxed();
+        }
+        let document = Arc::clone(&prepared.document);
+        let index = prepared.index;
+        let executor = self.executor(&document.operations[index]);
+        let items = executor.execute_stream(self.request(prepared, caller, data), None);
+        let (caller, suggestions) = (Arc::clone(caller), self.config.introspection);
+        // A panic ends the stream with an error instead of the socket's task.
+        AssertUnwindSafe(items)
+            .catch_unwind()
+            .map(move |item| {
+                let response = item.unwrap_or_else(|panic| failed(error::internal(panic_message(panic.as_ref()))));
+                if !is_request_error(&response) {
+                    document.operations[index].set_valid();
+                }
+                finish(response, &caller.request_id, suggestions)
+            })
+            .boxed()
+    }
+
+    fn executor(&self, operation: &Operation) -> &E {
+        self.trusting.as_ref().filter(|_| operation.is_valid()).unwrap_or(&self.strict)
+    }
+
+    fn request(&self, prepared: Prepared, caller: &Arc<Caller>, mut data: Data) -> async_graphql::Request {
+        data.insert(Arc::clone(caller));
+        let mut request = async_graphql::Request::new(String::new()).variables(prepared.variables);
+        request.operation_name = prepared.document.operations[prepared.index].name.as_ref().map(ToString::to_string);
+        request.data = data;
+        request.set_parsed_query(prepared.document.parsed.clone());
+        if self.config.introspection { request } else { request.disable_introspection() }
+    }
+
+    /// An answer without execution.
+    pub fn refuse(&self, error: ServerError, caller: &Caller) -> Answer {
+        Answer { refused: true, ..self.finish(Response::from_errors(vec![error]), caller) }
+    }
+
+    fn finish(&self, response: Response, caller: &Caller) -> Answer {
+        finish(response, &caller.request_id, self.config.introspection)
+    }
+}
+
+/// Ends the errors of a response.
+fn finish(mut response: Response, request_id: &str, suggestions: bool) -> Answer {
+    let refused = response.data == Value::Null && !response.errors.is_empty() && response.errors.iter().all(is_before_execution);
+    response.errors.truncate(MAX_ERRORS);
+    for error in &mut response.errors {
+        if !suggestions && let Some(at) = error.message.find(" Did you mean") {
+            error.message.truncate(at);
+        }
+        error::finish(error, request_id);
+    }
+    Answer { response, refused }
+}
+
+/// Errors of execution have a path and come from a resolver; those of parsing and validation have none.
+fn is_before_execution(error: &ServerError) -> bool {
+    error.path.is_empty()
+}
+
+fn is_request_error(response: &Response) -> bool {
+    response.data == Value::Null && response.errors.iter().any(is_before_execution)
+}
+
+fn failed(error: Error) -> Response {
+    Response::from_errors(vec![unplaced(error)])
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("panic: {}", text.unwrap_or("without a message"))
+}
+
+fn select(document: &Document, name: Option<&str>) -> Result<usize, Error> {
+    match (name, document.operations.as_slice()) {
+        (None, [_]) => Ok(0),
+        (None, _) => Err(error::bad_request("Several operations: \"operationName\" must say which.")),
+        (Some(name), operations) => operations
+            .iter()
+            .position(|operation| operation.name.as_deref() == Some(name))
+            .ok_or_else(|| error::bad_request("The document has no operation of that name.")),
+    }
+}
+
+fn scan_error(refusal: scan::Refusal, limits: &Limits) -> Error {
+    match refusal {
+        scan::Refusal::Nesting => error::too_complex(format!("Brackets may be nested {} deep.", scan::MAX_NESTING)),
+        scan::Refusal::Tokens => error::too_complex(format!("A document may have {} tokens.", limits.tokens)),
+        scan::Refusal::NameLength => error::too_complex("A name is too long."),
+        scan::Refusal::OpenString => error::bad_request("Syntax error: a string does not end."),
+    }
+}
+
+/// The parser's own text draws the line with an arrow under it: positions alone are enough.
+fn syntax_error(syntax: &SyntaxError) -> ServerError {
+    let message = match syntax {
+        SyntaxError::Syntax { .. } => "Syntax error.",
+        SyntaxError::MultipleOperations { .. } => "An operation without a name must be the only one.",
+        SyntaxError::OperationDuplicated { .. } => "Two operations have the same name.",
+        SyntaxError::FragmentDuplicated { .. } => "Two fragments have the same name.",
+        SyntaxError::MissingOperation => "The document has no operation.",
+        SyntaxError::RecursionLimitExceeded => return unplaced(error::too_complex("The document is nested too deep.")),
+        _ => "The document cannot be read.",
+    };
+    let mut error = unplaced(error::bad_request(message));
+    error.locations = syntax.positions().collect();
+    error
+}
+
+/// An error of the whole request.
+fn unplaced(error: Error) -> ServerError {
+    ServerError { locations: Vec::new(), ..error.into_server_error(Pos::default()) }
+}
+
+fn count(kind: OperationType, answer: &Answer) {
+    let outcome = match answer.response.errors.first() {
+        None => "ok",
+        Some(error) => error::ErrorCode::of(error).map_or("error", error::ErrorCode::as_str),
+    };
+    metrics::counter!("postern_operations_total", "kind" => kind_name(kind), "outcome" => outcome).increment(1);
+}

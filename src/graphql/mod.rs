@@ -1,5 +1,6 @@
 //! The GraphQL API: schema, guards, limits, and one folder per kind of thing.
 
+pub mod auth_level;
 pub mod connection;
 pub mod context;
 pub mod document_cache;
@@ -11,6 +12,11 @@ pub mod mutation;
 pub mod object;
 pub mod problem;
 pub mod query;
+pub mod root_fields;
 pub mod scalar;
+pub mod scan;
 pub mod schema;
+pub mod schema_facts;
 pub mod subscription;
+pub mod trusted_documents;
+pub mod variables;

@@ -1,1 +1,210 @@
-//! The outbox of session and account events.
+//! The outbox of session and account events: written with the change that it tells, read in an order that never skips a late commit.
+
+use entity::{
+    Timestamp,
+    account_events::{ActiveModel, Column, Entity, Kind, Model},
+};
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait, Statement,
+    sea_query::{Expr, ExprTrait},
+};
+use uuid::Uuid;
+
+use super::{
+    database::{Backend, Database},
+    error::StorageError,
+};
+
+/// Where a row stands in the log. Positions compare as events follow one another, also across a restore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Position {
+    /// Raised by a restore.
+    pub epoch: i32,
+    /// PostgreSQL: the transaction. SQLite: 0.
+    pub xid: i64,
+    /// The row's own number.
+    pub seq: i64,
+}
+
+/// Where both logs stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Positions {
+    /// In `account_events`.
+    pub events: Position,
+    /// In `user_audit_log`.
+    pub audit: Position,
+}
+
+/// An event that is about to be written.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    /// UUIDv7.
+    pub id: Uuid,
+    /// What happened.
+    pub kind: Kind,
+    /// To whom.
+    pub user_id: Uuid,
+    /// To which session, for the kinds of sessions.
+    pub session_id: Option<Uuid>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What one reading of the log found, all of it in one snapshot of the database.
+#[derive(Debug)]
+pub struct Page {
+    /// In order. Those after `settled` are committed, but others may still come before them.
+    pub rows: Vec<Model>,
+    /// At or before this position nothing will ever appear any more.
+    pub settled: Position,
+    /// Where the audit log stands likewise.
+    pub audit: Position,
+    /// PostgreSQL: no transaction had this number yet. SQLite: 0.
+    pub next_xid: i64,
+}
+
+/// The position of a row.
+#[must_use]
+pub const fn position(row: &Model) -> Position {
+    Position { epoch: row.epoch, xid: row.xid, seq: row.seq }
+}
+
+/// Writes events in the transaction of the change that they tell; the rows that it returns are published after its commit.
+pub async fn insert(transaction: &DatabaseTransaction, epoch: i32, events: &[NewEvent]) -> Result<Vec<Model>, StorageError> {
+    if events.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = events.iter().map(|event| ActiveModel {
+        // The database numbers the row and its transaction.
+        seq: NotSet,
+        xid: NotSet,
+        id: Set(event.id),
+        epoch: Set(epoch),
+        kind: Set(event.kind),
+        user_id: Set(event.user_id),
+        session_id: Set(event.session_id),
+        at: Set(event.at),
+    });
+    let mut written = Entity::insert_many(rows).exec_with_returning(transaction).await?;
+    written.sort_unstable_by_key(position);
+    Ok(written)
+}
+
+/// At most `limit` rows after `from`, settled or not. Unsettled rows of transactions before `floor` are left out (PostgreSQL).
+pub async fn read_after(database: &Database, from: Position, floor: i64, limit: u64) -> Result<Page, StorageError> {
+    let read = database.read();
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let (sql, mut values) = match database.backend() {
+        Backend::Postgres => (READ_POSTGRES, vec![from.epoch.into(), from.xid.into(), from.seq.into(), limit.into()]),
+        Backend::Sqlite => (READ_SQLITE, vec![from.epoch.into(), from.xid.into(), from.seq.into(), limit.into()]),
+    };
+    if database.backend() == Backend::Postgres {
+        values.push(floor.into());
+    }
+    let answer = read.query_all_raw(Statement::from_sql_and_values(read.get_database_backend(), sql, values)).await?;
+    let head = answer.first().ok_or(StorageError::Inconsistent("the table deployment is empty"))?;
+    let mut page = Page { rows: Vec::new(), settled: from, audit: Position::default(), next_xid: 0 };
+    let now = Now::from_query_result(head, "")?;
+    for row in &answer {
+        page.rows.extend(Model::from_query_result_optional(row, "")?);
+    }
+    match database.backend() {
+        Backend::Postgres => {
+            page.settled = now.horizon();
+            page.audit = page.settled;
+            page.next_xid = now.next_xid;
+        }
+        // One writer at a time, so that rows appear in their order and each is settled as soon as it is seen.
+        Backend::Sqlite => {
+            page.settled = page.rows.last().map_or(from, position);
+            page.audit = Position { epoch: now.current_epoch, xid: 0, seq: now.last_audit_seq };
+        }
+    }
+    Ok(page)
+}
+
+/// Where the logs stand now: all that is committed before this call is at or before it, or will be read after it.
+pub async fn position_now(database: &Database) -> Result<Positions, StorageError> {
+    let read = database.read();
+    let sql = match database.backend() {
+        Backend::Postgres => NOW_POSTGRES,
+        Backend::Sqlite => NOW_SQLITE,
+    };
+    let row = read.query_one_raw(Statement::from_string(read.get_database_backend(), sql)).await?;
+    let row: QueryResult = row.ok_or(StorageError::Inconsistent("the table deployment is empty"))?;
+    let now = Now::from_query_result(&row, "")?;
+    Ok(match database.backend() {
+        Backend::Postgres => Positions { events: now.horizon(), audit: now.horizon() },
+        Backend::Sqlite => Positions {
+            events: Position { epoch: now.current_epoch, xid: 0, seq: row.try_get("", "last_seq").map_err(StorageError::from)? },
+            audit: Position { epoch: now.current_epoch, xid: 0, seq: now.last_audit_seq },
+        },
+    })
+}
+
+/// What happened to a user after one position, up to and with another that is settled; oldest first.
+pub async fn list_of_user(
+    database: &Database,
+    user_id: Uuid,
+    after: Position,
+    until: Position,
+    limit: u64,
+) -> Result<Vec<Model>, StorageError> {
+    let place = || Expr::tuple([Expr::col(Column::Epoch), Expr::col(Column::Xid), Expr::col(Column::Seq)]);
+    let at = |position: Position| Expr::tuple([Expr::val(position.epoch), Expr::val(position.xid), Expr::val(position.seq)]);
+    let rows = Entity::find()
+        .filter(Column::UserId.eq(user_id))
+        .filter(place().gt(at(after)))
+        .filter(place().lte(at(until)))
+        .order_by_asc(Column::Epoch)
+        .order_by_asc(Column::Xid)
+        .order_by_asc(Column::Seq)
+        .limit(limit)
+        .all(database.read())
+        .await?;
+    Ok(rows)
+}
+
+/// Removes at most `limit` of the rows that are older than `before`, and says how many.
+pub async fn delete_before(database: &Database, before: Timestamp, limit: u64) -> Result<u64, StorageError> {
+    let old = Entity::find().select_only().column(Column::Seq).filter(Column::At.lt(before)).order_by_asc(Column::At).limit(limit).into_query();
+    let done = Entity::delete_many().filter(Column::Seq.in_subquery(old)).exec(database.write()).await?;
+    Ok(done.rows_affected)
+}
+
+#[derive(Debug, FromQueryResult)]
+struct Now {
+    current_epoch: i32,
+    /// The oldest transaction that may still write.
+    oldest_xid: i64,
+    next_xid: i64,
+    last_audit_seq: i64,
+}
+
+impl Now {
+    const fn horizon(&self) -> Position {
+        Position { epoch: self.current_epoch, xid: self.oldest_xid - 1, seq: i64::MAX }
+    }
+}
+
+const NOW_POSTGRES: &str = "SELECT d.epoch AS current_epoch, pg_snapshot_xmin(s)::text::bigint AS oldest_xid, \
+    pg_snapshot_xmax(s)::text::bigint AS next_xid, 0::bigint AS last_audit_seq \
+    FROM deployment d, (SELECT pg_current_snapshot() AS s) AS snapshot";
+
+const NOW_SQLITE: &str = "SELECT d.epoch AS current_epoch, 0 AS oldest_xid, 0 AS next_xid, \
+    (SELECT coalesce(max(seq), 0) FROM user_audit_log) AS last_audit_seq, (SELECT coalesce(max(seq), 0) FROM account_events) AS last_seq \
+    FROM deployment d";
+
+/// Rows of an older epoch were written by a cluster whose transactions are no longer counted: they are all settled.
+const READ_POSTGRES: &str = "WITH now AS MATERIALIZED (SELECT d.epoch AS current_epoch, pg_snapshot_xmin(s)::text::bigint AS oldest_xid, \
+    pg_snapshot_xmax(s)::text::bigint AS next_xid, 0::bigint AS last_audit_seq \
+    FROM deployment d, (SELECT pg_current_snapshot() AS s) AS snapshot) \
+    SELECT now.*, e.* FROM now LEFT JOIN LATERAL (SELECT * FROM account_events \
+    WHERE (epoch, xid, seq) > ($1, $2, $3) AND (epoch < now.current_epoch OR xid < now.oldest_xid OR xid >= $5) \
+    ORDER BY epoch, xid, seq LIMIT $4) AS e ON true ORDER BY e.epoch, e.xid, e.seq";
+
+const READ_SQLITE: &str = "SELECT d.epoch AS current_epoch, 0 AS oldest_xid, 0 AS next_xid, \
+    (SELECT coalesce(max(seq), 0) FROM user_audit_log) AS last_audit_seq, e.* \
+    FROM deployment d LEFT JOIN (SELECT * FROM account_events WHERE (epoch, xid, seq) > (?, ?, ?) \
+    ORDER BY epoch, xid, seq LIMIT ?) AS e ON true ORDER BY e.epoch, e.xid, e.seq";

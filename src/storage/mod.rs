@@ -10,6 +10,7 @@ pub mod error;
 pub mod known_devices;
 pub mod leases;
 pub mod link_tokens;
+pub mod live_sessions;
 pub mod messages;
 pub mod migrate;
 pub mod pending_sign_ups;
