@@ -1,5 +1,289 @@
 //! What the program is made of: the only composition root.
 
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    clock::Clock,
+    config::{Config, SignUpContact, tokens::Algorithm as TokenAlgorithm},
+    crypto::{
+        key_ring::{KeyRing, NoSecret},
+        password_hash::{Costs, PasswordHasher, SetUpError, Settings},
+        secret_box::SecretBox,
+        signing_key::Algorithm,
+    },
+    entropy::Entropy,
+    ephemeral::{
+        self, InvalidAddress, Store,
+        challenges::{Challenges, Channel},
+        rate_limits::{Limits, RateLimits},
+    },
+    events::{Events, redis::Hints},
+    flows::{
+        event_streams::EventStreams,
+        live_sessions::LiveSessions,
+        signing_keys::{KeyRotation, Rotation, SigningKeyFault},
+    },
+    jobs::{
+        deliver_messages::{Courier, Inbox, Pace, Parts, Sinks},
+        note_activity::Activity,
+    },
+    outbound::{bell::Bell, render::Renderer},
+    storage::{
+        database::Database,
+        deployment,
+        error::StorageError,
+        migrate::{self, AtStart, MigrateError},
+    },
+    supervise::Supervisor,
+};
+
+/// Sessions kept in memory, some 2 KiB each.
+const SESSIONS_KEPT: u64 = 20_000;
+/// The reader of events has connections of its own: requests that hold all the others cannot delay it.
+const READER_CONNECTIONS: u32 = 2;
+/// How often the signing keys are looked after.
+const KEYS_EVERY: Duration = Duration::from_mins(5);
+/// Two clocks further apart than this disagree about what has expired.
+const LARGEST_SKEW: i64 = 2_000;
+
 /// Everything that a request can reach.
-#[derive(Debug)]
-pub struct App {}
+pub struct App {
+    /// The settings.
+    pub config: Config,
+    /// What time it is.
+    pub clock: Clock,
+    /// Where random bytes come from.
+    pub entropy: Entropy,
+    /// What is kept for good.
+    pub database: Database,
+    /// Raised by a restore: part of every position in the logs.
+    pub epoch: i32,
+    /// What is kept for minutes.
+    pub store: Arc<dyn Store>,
+    /// Codes that were sent.
+    pub challenges: Challenges,
+    /// Leaky buckets.
+    pub rate_limits: RateLimits,
+    /// Keys by purpose.
+    pub key_ring: KeyRing,
+    /// Sealing.
+    pub secret_box: SecretBox,
+    /// Argon2id on threads of its own.
+    pub passwords: PasswordHasher,
+    /// What signs access tokens.
+    pub signing_keys: KeyRotation,
+    /// The bus.
+    pub events: Events,
+    /// The streams that clients listen to.
+    pub event_streams: Arc<EventStreams>,
+    /// Sessions in memory.
+    pub live_sessions: Arc<LiveSessions>,
+    /// Wakes the courier.
+    pub courier: Bell,
+    /// Notes that sessions are in use.
+    pub activity: Activity,
+    /// Languages of messages.
+    pub locales: &'static [&'static str],
+}
+
+/// Why the program does not start; each is one line for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database.
+    #[error("database: {0}")]
+    Storage(#[from] StorageError),
+    /// The schema.
+    #[error("{0}")]
+    Migrate(#[from] MigrateError),
+    /// The schema is not as the migrations made it.
+    #[error("the database's schema is not as it should be: {0}")]
+    Integrity(String),
+    /// The clocks disagree.
+    #[error("this machine's clock is {milliseconds} ms away from the database's; at most {LARGEST_SKEW} ms are safe")]
+    Clock {
+        /// How far.
+        milliseconds: i64,
+    },
+    /// Redis.
+    #[error("redis.url: {0}")]
+    Redis(#[from] InvalidAddress),
+    /// Redis, for hints.
+    #[error("redis.url: cannot be used for hints: {0}")]
+    Hints(String),
+    /// The secret.
+    #[error("secret: {0}")]
+    Secret(#[from] NoSecret),
+    /// Argon2.
+    #[error("passwords: {0}")]
+    Passwords(#[from] SetUpError),
+    /// Signing keys.
+    #[error("signing keys: {0}")]
+    SigningKeys(#[from] SigningKeyFault),
+    /// Mail.
+    #[error("mail: {0}")]
+    Mail(String),
+    /// Templates.
+    #[error("templates: {0}")]
+    Templates(String),
+}
+
+impl App {
+    /// Opens everything, brings the schema up (in development) or checks it (in production), and starts what runs beside the requests.
+    pub async fn start(config: Config, clock: Clock, entropy: Entropy, supervisor: &Supervisor) -> Result<Arc<Self>, StartError> {
+        let database = Database::connect(&config.database.url, config.database.max_connections).await?;
+        bring_up(&config, &database, &clock).await?;
+        let epoch = deployment::epoch(database.read()).await?;
+        let key_ring = KeyRing::new(&config.secret)?;
+        let secret_box = SecretBox::new(key_ring.clone());
+        let store = ephemeral::connect(&config.redis.urls, config.redis.timeout, clock.clone())?;
+        let hints = match config.redis.urls.as_slice() {
+            [] => None,
+            urls => Some(Hints::new(urls, config.redis.timeout).map_err(|error| StartError::Hints(error.to_string()))?),
+        };
+        let reader_database = Database::connect(&config.database.url, READER_CONNECTIONS).await?;
+        let events = Events::connect(reader_database, clock.clone(), hints).await?;
+        let live_sessions = Arc::new(LiveSessions::new(database.clone(), clock.clone(), events.freshness(), SESSIONS_KEPT));
+        let event_streams = Arc::new(EventStreams::new(events.clone(), Arc::clone(&live_sessions), key_ring.clone(), clock.clone()));
+        let signing_keys = KeyRotation::new(rotation(&config), secret_box.clone(), entropy.clone());
+        signing_keys.ensure(database.write(), clock.now()).await?;
+        let passwords = PasswordHasher::new(hashing(&config), entropy.clone())?;
+        let renderer = Renderer::new(&config.messages.product_name, &config.http.public_url, config.codes.ttl)
+            .map_err(|error| StartError::Templates(error.to_string()))?;
+        let courier = Bell::default();
+        let activity = Activity::default();
+        let app = Arc::new(Self {
+            challenges: Challenges::new(Arc::clone(&store)),
+            rate_limits: RateLimits::new(limits(&config), Arc::clone(&store)),
+            locales: crate::outbound::render::LOCALES,
+            config,
+            clock,
+            entropy,
+            database,
+            epoch,
+            store,
+            key_ring,
+            secret_box,
+            passwords,
+            signing_keys,
+            events,
+            event_streams,
+            live_sessions,
+            courier,
+            activity,
+        });
+        app.start_tasks(renderer, supervisor)?;
+        Ok(app)
+    }
+
+    /// Whether an account can begin with a contact of this channel.
+    pub fn offers(&self, channel: Channel) -> bool {
+        let contact = match channel {
+            Channel::Email => SignUpContact::Email,
+            Channel::Sms => SignUpContact::Sms,
+        };
+        self.config.sign_up.contacts.contains(&contact)
+    }
+
+    fn start_tasks(self: &Arc<Self>, renderer: Renderer, supervisor: &Supervisor) -> Result<(), StartError> {
+        let sinks = Sinks::from_settings(self.config.mail.url.as_ref(), self.config.mail.from.as_deref(), Inbox::Log)
+            .map_err(|error| StartError::Mail(error.to_string()))?;
+        let courier = Courier::new(Parts {
+            database: self.database.clone(),
+            clock: self.clock.clone(),
+            entropy: self.entropy.clone(),
+            secret_box: self.secret_box.clone(),
+            renderer,
+            sinks,
+            bell: self.courier.clone(),
+            pace: Pace { retry_for: self.config.messages.retry_for, ..Pace::default() },
+        });
+        supervisor.spawn("deliver messages", move |stop| {
+            let courier = courier.clone();
+            async move {
+                courier.run(stop).await;
+                Ok::<(), std::convert::Infallible>(())
+            }
+        });
+        let events = self.events.clone();
+        supervisor.spawn("read events", move |stop| {
+            let events = events.clone();
+            async move {
+                events.run(stop).await;
+                Ok::<(), std::convert::Infallible>(())
+            }
+        });
+        let app = Arc::clone(self);
+        supervisor.spawn("note activity", move |stop| {
+            let app = Arc::clone(&app);
+            async move { crate::jobs::note_activity::run(&app, stop).await }
+        });
+        let app = Arc::clone(self);
+        supervisor.spawn("rotate signing keys", move |stop| {
+            let app = Arc::clone(&app);
+            async move { app.look_after_keys(stop).await }
+        });
+        Ok(())
+    }
+
+    async fn look_after_keys(&self, stop: tokio_util::sync::CancellationToken) -> Result<(), SigningKeyFault> {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(KEYS_EVERY) => {}
+            }
+            let now = self.clock.now();
+            self.signing_keys.ensure(self.database.write(), now).await?;
+            self.signing_keys.forget_retired(self.database.write(), now).await?;
+        }
+    }
+}
+
+async fn bring_up(config: &Config, database: &Database, clock: &Clock) -> Result<(), StartError> {
+    let missing = if config.is_production() { AtStart::Refuse } else { AtStart::Apply };
+    let problems = migrate::at_start(database, clock, missing).await?;
+    if let Some(first) = problems.first() {
+        if config.is_production() {
+            return Err(StartError::Integrity(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")));
+        }
+        tracing::warn!(problem = %first, more = problems.len() - 1, "the database's schema is not as it should be");
+    }
+    let milliseconds = database.now_skew(clock).await?;
+    if config.is_production() && milliseconds.abs() > LARGEST_SKEW {
+        return Err(StartError::Clock { milliseconds });
+    }
+    Ok(())
+}
+
+fn rotation(config: &Config) -> Rotation {
+    let algorithm = match config.tokens.algorithm {
+        TokenAlgorithm::Es256 => Algorithm::Es256,
+        TokenAlgorithm::EdDsa => Algorithm::EdDsa,
+    };
+    Rotation { algorithm, every: config.tokens.rotate_after, access_ttl: config.tokens.access_ttl }
+}
+
+const fn hashing(config: &Config) -> Settings {
+    let rules = &config.passwords;
+    Settings {
+        costs: Costs { memory_kib: rules.memory_kib, passes: rules.passes, lanes: rules.lanes },
+        threads: rules.threads,
+        queue: rules.queue,
+        queue_wait: rules.queue_wait,
+    }
+}
+
+fn limits(config: &Config) -> Limits {
+    let rules = &config.rate_limits;
+    let limit = |rate: crate::config::rate_limits::Rate| ephemeral::Limit::new(rate.count, rate.period);
+    Limits {
+        enabled: rules.enabled,
+        sign_in_per_ip: limit(rules.sign_in_per_ip),
+        sign_in_per_account: limit(rules.sign_in_per_account),
+        sign_up_per_ip: limit(rules.sign_up_per_ip),
+        codes_per_contact: limit(rules.codes_per_contact),
+        codes_per_ip: limit(rules.codes_per_ip),
+        username_available_per_ip: limit(rules.username_available_per_ip),
+        refresh_per_session: limit(rules.refresh_per_session),
+        requests_per_ip: limit(rules.requests_per_ip),
+    }
+}

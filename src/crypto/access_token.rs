@@ -54,11 +54,11 @@ pub struct Claims {
 }
 
 /// Why a token does not hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejected {
     /// Ours, but past its time.
     #[error("the token has expired")]
-    Expired,
+    Expired(Arc<Claims>),
     /// Not one of ours.
     #[error("the token is not valid")]
     Invalid,
@@ -252,12 +252,12 @@ impl Key {
 }
 
 /// `exp` exactly by our clock; `iat` may lie ahead a little.
-fn check(claims: &Claims, now: Timestamp, issuer: &str, audience: &str) -> Result<(), Rejected> {
+fn check(claims: &Arc<Claims>, now: Timestamp, issuer: &str, audience: &str) -> Result<(), Rejected> {
     if claims.iss != issuer || claims.aud != audience || claims.iat > now.seconds().saturating_add(LEEWAY_SECONDS) {
         return Err(Rejected::Invalid);
     }
     if claims.exp <= now.seconds() {
-        return Err(Rejected::Expired);
+        return Err(Rejected::Expired(Arc::clone(claims)));
     }
     Ok(())
 }

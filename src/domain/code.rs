@@ -4,7 +4,8 @@ use zeroize::Zeroizing;
 
 /// How many different codes there are: draw a number below it.
 pub const CODES: u32 = 1_000_000;
-const DIGITS: usize = 6;
+/// How long it is.
+pub const DIGITS: usize = 6;
 
 /// A code. It has no `Debug`, and is wiped when it goes.
 #[derive(Clone, PartialEq, Eq)]

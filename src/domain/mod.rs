@@ -7,4 +7,5 @@ mod email;
 pub mod lockout;
 pub mod password;
 mod phone;
+pub mod profile;
 pub mod username;

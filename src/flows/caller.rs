@@ -2,8 +2,13 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use uuid::Uuid;
+
 use super::live_sessions::LiveSession;
-use crate::crypto::access_token::Claims;
+use crate::{
+    crypto::{access_token::Claims, opaque_token::OpaqueToken},
+    storage::audit,
+};
 
 /// One request, seen by the flows: facts only, no transport.
 #[derive(Clone, Debug)]
@@ -35,6 +40,13 @@ pub enum Identity {
     Anonymous,
     /// Credentials came that do not hold.
     Refused(Reason),
+    /// A genuine access token came, but it or its session is past its time: good for nothing but signing out.
+    Past {
+        /// Why it does not hold.
+        reason: Reason,
+        /// The session that it names.
+        session_id: Uuid,
+    },
     /// A live session, by a valid access token.
     Session(Arc<SignedIn>),
 }
@@ -61,4 +73,31 @@ pub enum Reason {
     SessionEnded,
     /// They could not be checked, because the database did not answer.
     Unavailable,
+}
+
+impl Caller {
+    /// What the audit log keeps of the request.
+    pub fn audit_request(&self) -> audit::Request {
+        audit::Request {
+            id: self.request_id.clone(),
+            ip_address: self.ip.to_string(),
+            user_agent: self.user_agent.clone(),
+            method: self.method,
+            path: self.path,
+        }
+    }
+
+    /// The hash of the device token, where it is one of ours by its form.
+    pub fn device_hash(&self) -> Option<[u8; 32]> {
+        self.device_token.as_deref().and_then(OpaqueToken::parse)
+    }
+
+    /// The signed-in caller.
+    pub const fn signed_in(&self) -> Result<&Arc<SignedIn>, Reason> {
+        match &self.identity {
+            Identity::Session(signed_in) => Ok(signed_in),
+            Identity::Refused(reason) | Identity::Past { reason, .. } => Err(*reason),
+            Identity::Anonymous => Err(Reason::TokenMissing),
+        }
+    }
 }

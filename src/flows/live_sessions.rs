@@ -25,9 +25,9 @@ const KEPT: Duration = Duration::from_secs(300);
 #[derive(Debug)]
 pub struct LiveSession {
     /// The session's row.
-    pub session: entity::user_sessions::Model,
+    pub session: Arc<entity::user_sessions::Model>,
     /// Its user's row.
-    pub user: entity::users::Model,
+    pub user: Arc<entity::users::Model>,
 }
 
 /// The sessions that this instance knows.
@@ -98,7 +98,7 @@ impl LiveSessions {
             self.kept.invalidate(&session_id);
             return Ok(None);
         };
-        let live = Arc::new(LiveSession { session, user });
+        let live = Arc::new(LiveSession { session: Arc::new(session), user: Arc::new(user) });
         // A slower reading may overwrite a newer one here; its older stamp then says that it is not to be believed.
         self.kept.insert(session_id, Kept { stamp, live: Arc::clone(&live) });
         Ok(self.lives(&live).then_some(live))

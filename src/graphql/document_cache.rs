@@ -51,7 +51,13 @@ pub struct Operation {
 
 impl Operation {
     /// An operation that was not validated yet.
-    pub const fn new(name: Option<Name>, kind: OperationType, root_fields: Vec<RootField>, variable_pages: bool, has_variables: bool) -> Self {
+    pub const fn new(
+        name: Option<Name>,
+        kind: OperationType,
+        root_fields: Vec<RootField>,
+        variable_pages: bool,
+        has_variables: bool,
+    ) -> Self {
         Self { name, kind, root_fields, variable_pages, has_variables, valid: AtomicBool::new(false) }
     }
 

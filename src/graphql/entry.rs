@@ -147,7 +147,8 @@ impl<E: Executor> Entry<E> {
     }
 
     fn document(&self, question: &Question<'_>) -> Result<Arc<Document>, ServerError> {
-        let asked = question.document_id.map(|id| parse_hash(id).ok_or_else(|| unplaced(error::bad_request("The document id is no SHA-256."))));
+        let asked =
+            question.document_id.map(|id| parse_hash(id).ok_or_else(|| unplaced(error::bad_request("The document id is no SHA-256."))));
         let (hash, text) = match (question.query, asked.transpose()?) {
             (Some(text), asked) => {
                 let hash = document_cache::hash(text);
@@ -163,7 +164,8 @@ impl<E: Executor> Entry<E> {
             return Err(unplaced(error::forbidden_because("DOCUMENT_NOT_TRUSTED")));
         }
         // A name for the answer to a hash alone, in the words that clients of persisted queries look for.
-        let text = text.ok_or_else(|| unplaced(error::bad_request_because("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported")))?;
+        let text =
+            text.ok_or_else(|| unplaced(error::bad_request_because("PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported")))?;
         if let Some(document) = self.documents.find(&hash) {
             return Ok(document);
         }

@@ -4,7 +4,10 @@ use std::{fmt::Display, time::Duration};
 
 use async_graphql::{Error, ErrorExtensionValues, ServerError, Value};
 
-use crate::flows::{caller::Reason, failure::Fault};
+use crate::{
+    flows::{caller::Reason, failure::Fault},
+    storage::error::StorageError,
+};
 
 /// The `extensions.code` of a GraphQL error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -150,6 +153,14 @@ pub fn too_complex(message: impl Into<String>) -> Error {
 /// INTERNAL. The cause goes to the log, once, when the answer is made; never to the client.
 pub fn internal(cause: impl Display + Send + Sync + 'static) -> Error {
     Error::new_with_source(cause)
+}
+
+/// OVERLOADED where the database does not answer, else INTERNAL.
+pub fn storage(error: StorageError) -> Error {
+    match error {
+        StorageError::Unavailable => overloaded(Duration::from_secs(2)),
+        other => internal(other),
+    }
 }
 
 /// INTERNAL, from a flow.

@@ -1,1 +1,43 @@
 //! `@auth(requires:)`: who may use a field, enforced in one place.
+
+use async_graphql::{Context, Error, Guard, Result, TypeDirective};
+use entity::{Timestamp, users::Role};
+
+use super::{auth_level::AuthLevel, context::ContextExt, error};
+use crate::{app::App, flows::caller::Caller};
+
+/// Who may use a field. A field without it is open to everyone.
+/// The server enforces what this says; a test walks every field and proves it.
+#[TypeDirective(location = "FieldDefinition")]
+pub fn auth(requires: AuthLevel) {}
+
+/// The guard of a field: the same level as its directive.
+#[derive(Clone, Copy, Debug)]
+pub struct Requires(pub AuthLevel);
+
+impl Guard for Requires {
+    async fn check(&self, ctx: &Context<'_>) -> Result<()> {
+        authorize(ctx.app()?, ctx.caller()?, self.0)
+    }
+}
+
+/// Whether a caller reaches a level.
+pub fn authorize(app: &App, caller: &Caller, level: AuthLevel) -> Result<(), Error> {
+    let live = &caller.signed_in().map_err(error::unauthenticated)?.live;
+    let is_admin = live.user.role == Role::Admin;
+    let is_recent = is_recent(app, live.session.authenticated_at);
+    match level {
+        AuthLevel::SignedIn => Ok(()),
+        AuthLevel::Recent if is_recent => Ok(()),
+        AuthLevel::Admin if is_admin => Ok(()),
+        AuthLevel::RecentAdmin if is_admin && is_recent => Ok(()),
+        AuthLevel::Admin => Err(error::forbidden()),
+        AuthLevel::RecentAdmin if !is_admin => Err(error::forbidden()),
+        AuthLevel::Recent | AuthLevel::RecentAdmin => Err(error::reauthentication_required()),
+    }
+}
+
+/// Whether a proof of that instant still counts for fields that require RECENT.
+fn is_recent(app: &App, authenticated_at: Timestamp) -> bool {
+    app.clock.now().since(authenticated_at) < app.config.sessions.recent
+}

@@ -8,6 +8,7 @@ pub mod entry;
 pub mod error;
 pub mod guard;
 pub mod limits;
+pub mod loaders;
 pub mod mutation;
 pub mod object;
 pub mod problem;

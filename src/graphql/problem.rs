@@ -1,1 +1,368 @@
-//! Typed refusals: from every flow's refusal to its `ProblemCode`.
+//! Typed refusals: from every flow's refusal to its `ProblemCode`, one exhaustive match each, so that a new refusal does not compile
+//! until it has a code.
+
+use std::time::Duration;
+
+use async_graphql::{Context, Enum, Error, Object, Result};
+
+use super::{context::ContextExt, error};
+use crate::{
+    clock::Timestamp,
+    domain::{
+        password::{PasswordRefusal, Weakness},
+        profile::{Part, ProfileRefusal},
+    },
+    flows::{
+        change_password, confirm_sign_up, failure::Failure, reauthenticate, refresh_session, resend_challenge, revoke_sessions, sign_in,
+        sign_out, sign_up, verify_email,
+    },
+};
+
+/// Why a mutation did not do what it was asked.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names are the contract's and say it")]
+pub enum ProblemCode {
+    InvalidInput,
+    EmailInvalid,
+    PhoneInvalid,
+    UsernameInvalid,
+    UsernameTaken,
+    PasswordTooShort,
+    PasswordTooLong,
+    PasswordTooWeak,
+    PasswordBreached,
+    PasswordUnchanged,
+    /// Wrong identifier or password; it does not say which.
+    CredentialsInvalid,
+    AccountLocked,
+    AccountSuspended,
+    AccountBanned,
+    AccountInactive,
+    CodeInvalid,
+    CodeExpired,
+    TooManyAttempts,
+    ResendTooSoon,
+    TokenInvalid,
+    TokenExpired,
+    SecondFactorInvalid,
+    TotpAlreadyEnabled,
+    TotpNotEnabled,
+    PasskeyInvalid,
+    PasskeyAlreadyRegistered,
+    ProviderUnknown,
+    ProviderFailed,
+    /// The person said no at the provider.
+    ProviderDenied,
+    RedirectUriNotAllowed,
+    /// The provider's account belongs to another user, or its address to an account that must first be signed in to and linked.
+    IdentityConflict,
+    LastSignInMethod,
+    EmailTaken,
+    PhoneTaken,
+    /// An account needs an address, a number or a provider.
+    ContactRequired,
+    SignUpDisabled,
+    MethodDisabled,
+    SessionNotFound,
+    UserNotFound,
+    NotFound,
+    RefreshTokenInvalid,
+    RefreshTokenReused,
+    FileTooLarge,
+    FileTypeNotAllowed,
+    InsufficientCoins,
+    LastAdmin,
+}
+
+impl ProblemCode {
+    /// For people: English and Thai.
+    const fn texts(self) -> (&'static str, &'static str) {
+        match self {
+            Self::InvalidInput => ("This is not valid.", "ข้อมูลไม่ถูกต้อง"),
+            Self::EmailInvalid => ("This is not a valid e-mail address.", "อีเมลไม่ถูกต้อง"),
+            Self::PhoneInvalid => ("This is not a valid phone number.", "หมายเลขโทรศัพท์ไม่ถูกต้อง"),
+            Self::UsernameInvalid => ("This cannot be a username.", "ใช้เป็นชื่อผู้ใช้ไม่ได้"),
+            Self::UsernameTaken => ("This username is taken.", "ชื่อผู้ใช้นี้มีคนใช้แล้ว"),
+            Self::PasswordTooShort => ("The password is too short.", "รหัสผ่านสั้นเกินไป"),
+            Self::PasswordTooLong => ("The password is too long.", "รหัสผ่านยาวเกินไป"),
+            Self::PasswordTooWeak => ("The password is too easy to guess.", "รหัสผ่านเดาง่ายเกินไป"),
+            Self::PasswordBreached => ("This password is on lists of known passwords.", "รหัสผ่านนี้อยู่ในรายการรหัสผ่านที่รั่วไหล"),
+            Self::PasswordUnchanged => ("The new password is the old one.", "รหัสผ่านใหม่ซ้ำกับรหัสผ่านเดิม"),
+            Self::CredentialsInvalid => ("Wrong sign-in name or password.", "ชื่อหรือรหัสผ่านไม่ถูกต้อง"),
+            Self::AccountLocked => ("Too many wrong passwords: try again later.", "ใส่รหัสผ่านผิดหลายครั้งเกินไป โปรดลองใหม่ภายหลัง"),
+            Self::AccountSuspended => ("This account is suspended.", "บัญชีนี้ถูกระงับชั่วคราว"),
+            Self::AccountBanned => ("This account is banned.", "บัญชีนี้ถูกระงับถาวร"),
+            Self::AccountInactive => ("This account is not in use.", "บัญชีนี้ไม่ได้เปิดใช้งาน"),
+            Self::CodeInvalid => ("The code is not right.", "รหัสไม่ถูกต้อง"),
+            Self::CodeExpired => ("The code has expired: ask for a new one.", "รหัสหมดอายุแล้ว โปรดขอรหัสใหม่"),
+            Self::TooManyAttempts => ("Too many wrong codes: ask for a new one later.", "ใส่รหัสผิดหลายครั้งเกินไป โปรดขอรหัสใหม่ภายหลัง"),
+            Self::ResendTooSoon => ("A code was sent a moment ago.", "เพิ่งส่งรหัสไปเมื่อครู่"),
+            Self::TokenInvalid => ("This link is not valid, or was used.", "ลิงก์ไม่ถูกต้องหรือถูกใช้ไปแล้ว"),
+            Self::TokenExpired => ("This link has expired.", "ลิงก์หมดอายุแล้ว"),
+            Self::SecondFactorInvalid => ("The second factor is not right.", "การยืนยันขั้นที่สองไม่ถูกต้อง"),
+            Self::TotpAlreadyEnabled => ("An authenticator app is set up already.", "ตั้งค่าแอปยืนยันตัวตนไว้แล้ว"),
+            Self::TotpNotEnabled => ("No authenticator app is set up.", "ยังไม่ได้ตั้งค่าแอปยืนยันตัวตน"),
+            Self::PasskeyInvalid => ("The passkey was not accepted.", "พาสคีย์ไม่ถูกต้อง"),
+            Self::PasskeyAlreadyRegistered => ("This passkey is registered already.", "พาสคีย์นี้ลงทะเบียนแล้ว"),
+            Self::ProviderUnknown => ("There is no such provider.", "ไม่มีผู้ให้บริการนี้"),
+            Self::ProviderFailed => ("The provider did not answer as it should.", "ผู้ให้บริการไม่ตอบสนองตามที่ควร"),
+            Self::ProviderDenied => ("The provider was told no.", "ถูกปฏิเสธที่ผู้ให้บริการ"),
+            Self::RedirectUriNotAllowed => ("This return address is not allowed.", "ที่อยู่สำหรับกลับไม่ได้รับอนุญาต"),
+            Self::IdentityConflict => {
+                ("This belongs to another account: sign in there and link it.", "เป็นของบัญชีอื่น โปรดเข้าสู่ระบบบัญชีนั้นแล้วเชื่อมโยง")
+            }
+            Self::LastSignInMethod => ("Nothing else would be left to sign in with.", "จะไม่เหลือวิธีเข้าสู่ระบบอื่น"),
+            Self::EmailTaken => ("This e-mail address belongs to an account.", "อีเมลนี้มีบัญชีอยู่แล้ว"),
+            Self::PhoneTaken => ("This phone number belongs to an account.", "หมายเลขโทรศัพท์นี้มีบัญชีอยู่แล้ว"),
+            Self::ContactRequired => ("An account needs an address, a number or a provider.", "บัญชีต้องมีอีเมล หมายเลขโทรศัพท์ หรือผู้ให้บริการ"),
+            Self::SignUpDisabled => ("New accounts are not taken here.", "ไม่เปิดรับสมัครบัญชีใหม่"),
+            Self::MethodDisabled => ("This way is not offered here.", "ไม่เปิดให้ใช้วิธีนี้"),
+            Self::SessionNotFound => ("There is no such session.", "ไม่พบเซสชันนี้"),
+            Self::UserNotFound => ("There is no such user.", "ไม่พบผู้ใช้นี้"),
+            Self::NotFound => ("There is no such thing.", "ไม่พบรายการนี้"),
+            Self::RefreshTokenInvalid => ("The session is over: sign in again.", "เซสชันสิ้นสุดแล้ว โปรดเข้าสู่ระบบอีกครั้ง"),
+            Self::RefreshTokenReused => {
+                ("The session was ended, for its token was used twice: sign in again.", "เซสชันถูกยุติเพราะโทเค็นถูกใช้ซ้ำ โปรดเข้าสู่ระบบอีกครั้ง")
+            }
+            Self::FileTooLarge => ("The file is too large.", "ไฟล์ใหญ่เกินไป"),
+            Self::FileTypeNotAllowed => ("Files of this type are not taken.", "ไม่รับไฟล์ประเภทนี้"),
+            Self::InsufficientCoins => ("There are not enough coins.", "เหรียญไม่พอ"),
+            Self::LastAdmin => ("The last administrator stays one.", "ต้องมีผู้ดูแลระบบอย่างน้อยหนึ่งคน"),
+        }
+    }
+}
+
+/// Why a mutation did not do what it was asked: a typed part of its answer. `problems` is empty exactly when it did.
+/// What can meet every operation is a GraphQL error instead, with `extensions.code`: UNAUTHENTICATED (with `reason`: TOKEN_MISSING, TOKEN_EXPIRED, TOKEN_INVALID,
+/// SESSION_ENDED), REAUTHENTICATION_REQUIRED, FORBIDDEN (with `reason` SECOND_FACTOR_REQUIRED where a production administrator has none), RATE_LIMITED (with `retryAfterSeconds`), OVERLOADED (likewise), BAD_REQUEST, CURSOR_EXPIRED,
+/// OPERATION_TOO_COMPLEX, INTERNAL. Enums and unions grow: treat a value you do not know as "something else".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    code: ProblemCode,
+    path: &'static [&'static str],
+    retry_after: Option<Duration>,
+    attempts_left: Option<u32>,
+}
+
+#[Object]
+impl Problem {
+    async fn code(&self) -> ProblemCode {
+        self.code
+    }
+
+    /// For people, in the language of the request.
+    async fn message(&self, ctx: &Context<'_>) -> Result<&'static str> {
+        let (english, thai) = self.code.texts();
+        Ok(if ctx.caller()?.locale.as_deref() == Some("th") { thai } else { english })
+    }
+
+    /// The input field it is about, for example `["input", "password"]`.
+    async fn path(&self) -> Option<&[&'static str]> {
+        (!self.path.is_empty()).then_some(self.path)
+    }
+
+    /// How long to wait before it can succeed.
+    async fn retry_after_seconds(&self) -> Option<i32> {
+        self.retry_after.map(|wait| i32::try_from(error::whole_seconds(wait)).unwrap_or(i32::MAX))
+    }
+
+    /// Guesses left, where a code was wrong.
+    async fn attempts_left(&self) -> Option<i32> {
+        self.attempts_left.map(|left| i32::try_from(left).unwrap_or(i32::MAX))
+    }
+}
+
+impl Problem {
+    /// About the whole operation.
+    pub const fn new(code: ProblemCode) -> Self {
+        Self { code, path: &[], retry_after: None, attempts_left: None }
+    }
+
+    /// About an input field.
+    pub const fn at(code: ProblemCode, path: &'static [&'static str]) -> Self {
+        Self { code, path, retry_after: None, attempts_left: None }
+    }
+
+    fn until(self, until: Timestamp, now: Timestamp) -> Self {
+        Self { retry_after: Some(until.until(now)), ..self }
+    }
+}
+
+/// Splits what a flow came to: an outcome, the problems of its refusal, or an error that can meet every operation.
+pub fn settle<T, R>(result: Result<T, Failure<R>>) -> Result<std::result::Result<T, Vec<Problem>>, Error>
+where
+    R: IntoProblems,
+{
+    match result {
+        Ok(outcome) => Ok(Ok(outcome)),
+        Err(Failure::Refused(refusal)) => Ok(Err(refusal.into_problems())),
+        Err(Failure::RateLimited { retry_after }) => Err(error::rate_limited(retry_after)),
+        Err(Failure::Overloaded { retry_after }) => Err(error::overloaded(retry_after)),
+        Err(Failure::Unauthenticated(reason)) => Err(error::unauthenticated(reason)),
+        Err(Failure::Fault(fault)) => Err(error::fault(fault)),
+    }
+}
+
+/// What a refusal looks like from outside.
+pub trait IntoProblems {
+    /// At least one.
+    fn into_problems(self) -> Vec<Problem>;
+}
+
+impl<R: Into<Problem>> IntoProblems for R {
+    fn into_problems(self) -> Vec<Problem> {
+        vec![self.into()]
+    }
+}
+
+impl IntoProblems for Vec<sign_up::Refusal> {
+    fn into_problems(self) -> Vec<Problem> {
+        self.into_iter().map(Problem::from).collect()
+    }
+}
+
+const PASSWORD: &[&str] = &["input", "password"];
+const NEW_PASSWORD: &[&str] = &["input", "newPassword"];
+const USERNAME: &[&str] = &["input", "username"];
+const CODE: &[&str] = &["input", "code"];
+const TOKEN: &[&str] = &["input", "token"];
+
+const fn of_password(refusal: PasswordRefusal, path: &'static [&'static str]) -> Problem {
+    match refusal {
+        PasswordRefusal::TooShort => Problem::at(ProblemCode::PasswordTooShort, path),
+        PasswordRefusal::TooLong => Problem::at(ProblemCode::PasswordTooLong, path),
+    }
+}
+
+const fn of_weakness(weakness: Weakness, path: &'static [&'static str]) -> Problem {
+    match weakness {
+        Weakness::TooWeak => Problem::at(ProblemCode::PasswordTooWeak, path),
+        Weakness::Common => Problem::at(ProblemCode::PasswordBreached, path),
+    }
+}
+
+impl From<sign_up::Refusal> for Problem {
+    fn from(refusal: sign_up::Refusal) -> Self {
+        match refusal {
+            sign_up::Refusal::Disabled => Self::new(ProblemCode::SignUpDisabled),
+            sign_up::Refusal::ChannelDisabled => Self::at(ProblemCode::MethodDisabled, &["input", "contact"]),
+            sign_up::Refusal::EmailInvalid => Self::at(ProblemCode::EmailInvalid, &["input", "contact", "email"]),
+            sign_up::Refusal::PhoneInvalid => Self::at(ProblemCode::PhoneInvalid, &["input", "contact", "phone"]),
+            sign_up::Refusal::Password(refusal) => of_password(refusal, PASSWORD),
+            sign_up::Refusal::Weak(weakness) => of_weakness(weakness, PASSWORD),
+            sign_up::Refusal::UsernameInvalid => Self::at(ProblemCode::UsernameInvalid, USERNAME),
+            sign_up::Refusal::Profile(refusal) => Self::at(ProblemCode::InvalidInput, profile_path(refusal)),
+        }
+    }
+}
+
+const fn profile_path(refusal: ProfileRefusal) -> &'static [&'static str] {
+    match refusal {
+        ProfileRefusal::Text(Part::DisplayName) => &["input", "profile", "displayName"],
+        ProfileRefusal::Text(Part::FullName) => &["input", "profile", "fullName"],
+        ProfileRefusal::Text(Part::FirstName) => &["input", "profile", "firstName"],
+        ProfileRefusal::Text(Part::LastName) => &["input", "profile", "lastName"],
+        ProfileRefusal::Text(Part::Bio) => &["input", "profile", "bio"],
+        ProfileRefusal::Text(Part::State) => &["input", "profile", "address", "state"],
+        ProfileRefusal::Text(Part::PostalCode) => &["input", "profile", "address", "postalCode"],
+        ProfileRefusal::Locale => &["input", "profile", "locale"],
+        ProfileRefusal::DateOfBirth => &["input", "profile", "dateOfBirth"],
+        ProfileRefusal::Country => &["input", "profile", "address", "country"],
+    }
+}
+
+impl From<confirm_sign_up::Refusal> for Problem {
+    fn from(refusal: confirm_sign_up::Refusal) -> Self {
+        match refusal {
+            confirm_sign_up::Refusal::CodeInvalid { attempts_left } => Self { attempts_left, ..Self::at(ProblemCode::CodeInvalid, CODE) },
+            confirm_sign_up::Refusal::CodeExpired => Self::at(ProblemCode::CodeExpired, CODE),
+            confirm_sign_up::Refusal::TooManyAttempts => Self { attempts_left: Some(0), ..Self::at(ProblemCode::TooManyAttempts, CODE) },
+            confirm_sign_up::Refusal::UsernameInvalid => Self::at(ProblemCode::UsernameInvalid, USERNAME),
+            confirm_sign_up::Refusal::UsernameTaken => Self::at(ProblemCode::UsernameTaken, USERNAME),
+            confirm_sign_up::Refusal::EmailTaken => Self::new(ProblemCode::EmailTaken),
+            confirm_sign_up::Refusal::PhoneTaken => Self::new(ProblemCode::PhoneTaken),
+        }
+    }
+}
+
+impl From<verify_email::Refusal> for Problem {
+    fn from(refusal: verify_email::Refusal) -> Self {
+        match refusal {
+            verify_email::Refusal::TokenInvalid => Self::at(ProblemCode::TokenInvalid, TOKEN),
+            verify_email::Refusal::TokenExpired => Self::at(ProblemCode::TokenExpired, TOKEN),
+            verify_email::Refusal::CredentialsInvalid => Self::at(ProblemCode::CredentialsInvalid, PASSWORD),
+            verify_email::Refusal::Locked { until, now } => Self::new(ProblemCode::AccountLocked).until(until, now),
+            verify_email::Refusal::UsernameInvalid => Self::at(ProblemCode::UsernameInvalid, USERNAME),
+            verify_email::Refusal::UsernameTaken => Self::at(ProblemCode::UsernameTaken, USERNAME),
+            verify_email::Refusal::EmailTaken => Self::new(ProblemCode::EmailTaken),
+        }
+    }
+}
+
+impl From<resend_challenge::Refusal> for Problem {
+    fn from(refusal: resend_challenge::Refusal) -> Self {
+        const CHALLENGE: &[&str] = &["input", "challengeId"];
+        match refusal {
+            resend_challenge::Refusal::NotFound => Self::at(ProblemCode::NotFound, CHALLENGE),
+            resend_challenge::Refusal::Expired => Self::at(ProblemCode::CodeExpired, CHALLENGE),
+            resend_challenge::Refusal::Exhausted => Self::at(ProblemCode::TooManyAttempts, CHALLENGE),
+            resend_challenge::Refusal::TooSoon { resend_at, now } => Self::new(ProblemCode::ResendTooSoon).until(resend_at, now),
+        }
+    }
+}
+
+impl From<sign_in::Refusal> for Problem {
+    fn from(refusal: sign_in::Refusal) -> Self {
+        match refusal {
+            sign_in::Refusal::CredentialsInvalid => Self::new(ProblemCode::CredentialsInvalid),
+            sign_in::Refusal::Locked { until, now } => Self::new(ProblemCode::AccountLocked).until(until, now),
+            sign_in::Refusal::Suspended => Self::new(ProblemCode::AccountSuspended),
+            sign_in::Refusal::Banned => Self::new(ProblemCode::AccountBanned),
+            sign_in::Refusal::Inactive => Self::new(ProblemCode::AccountInactive),
+        }
+    }
+}
+
+impl From<refresh_session::Refusal> for Problem {
+    fn from(refusal: refresh_session::Refusal) -> Self {
+        match refusal {
+            refresh_session::Refusal::Invalid => Self::new(ProblemCode::RefreshTokenInvalid),
+            refresh_session::Refusal::Reused => Self::new(ProblemCode::RefreshTokenReused),
+        }
+    }
+}
+
+impl From<sign_out::Refusal> for Problem {
+    fn from(refusal: sign_out::Refusal) -> Self {
+        match refusal {}
+    }
+}
+
+impl From<revoke_sessions::Refusal> for Problem {
+    fn from(refusal: revoke_sessions::Refusal) -> Self {
+        match refusal {
+            revoke_sessions::Refusal::SessionNotFound => Self::at(ProblemCode::SessionNotFound, &["input", "sessionId"]),
+        }
+    }
+}
+
+impl From<reauthenticate::Refusal> for Problem {
+    fn from(refusal: reauthenticate::Refusal) -> Self {
+        match refusal {
+            reauthenticate::Refusal::CredentialsInvalid => Self::at(ProblemCode::CredentialsInvalid, &["input", "proof", "password"]),
+            reauthenticate::Refusal::Locked { until, now } => Self::new(ProblemCode::AccountLocked).until(until, now),
+        }
+    }
+}
+
+impl From<change_password::Refusal> for Problem {
+    fn from(refusal: change_password::Refusal) -> Self {
+        match refusal {
+            change_password::Refusal::CredentialsInvalid => Self::at(ProblemCode::CredentialsInvalid, &["input", "currentPassword"]),
+            change_password::Refusal::Locked { until, now } => Self::new(ProblemCode::AccountLocked).until(until, now),
+            change_password::Refusal::Password(refusal) => of_password(refusal, NEW_PASSWORD),
+            change_password::Refusal::Weak(weakness) => of_weakness(weakness, NEW_PASSWORD),
+            change_password::Refusal::Unchanged => Self::at(ProblemCode::PasswordUnchanged, NEW_PASSWORD),
+        }
+    }
+}

@@ -100,7 +100,8 @@ pub fn check(document: &ExecutableDocument, operation: &OperationDefinition, rul
             None if is_meta(kind, name, rules.introspection) => None,
             None => return Err(error::bad_request(format!("Cannot query field \"{name}\" on type \"{root}\"."))),
         };
-        let conditions = around.iter().copied().chain(&field.node.directives).filter_map(|directive| condition(directive, operation)).collect();
+        let conditions =
+            around.iter().copied().chain(&field.node.directives).filter_map(|directive| condition(directive, operation)).collect();
         fields.push(RootField { key: key.clone(), pos: field.pos, requires, conditions });
     }
     Ok(fields)

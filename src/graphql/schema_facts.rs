@@ -2,17 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 
+use async_graphql::Positioned;
 use async_graphql::{
     Name, Value,
     parser::{
         Error as SdlError, parse_schema,
         types::{
-            BaseType, ConstDirective, FieldDefinition, InputObjectType, InputValueDefinition, OperationType, SchemaDefinition, Type, TypeKind,
-            TypeSystemDefinition,
+            BaseType, ConstDirective, FieldDefinition, InputObjectType, InputValueDefinition, OperationType, SchemaDefinition, Type,
+            TypeKind, TypeSystemDefinition,
         },
     },
 };
-use async_graphql::Positioned;
 
 use super::auth_level::AuthLevel;
 
@@ -102,7 +102,9 @@ impl SchemaFacts {
                         TypeKind::Object(object) => TypeFacts::Composite(fields_of(&name, &object.fields)?),
                         TypeKind::Interface(interface) => TypeFacts::Composite(fields_of(&name, &interface.fields)?),
                         TypeKind::Union(_) => TypeFacts::Union,
-                        TypeKind::Enum(values) => TypeFacts::Enum(values.values.iter().map(|value| value.node.value.node.to_string()).collect()),
+                        TypeKind::Enum(values) => {
+                            TypeFacts::Enum(values.values.iter().map(|value| value.node.value.node.to_string()).collect())
+                        }
                         TypeKind::InputObject(input) => TypeFacts::Input(input_of(&input, &definition.node.directives)),
                     };
                     facts.types.insert(name, known);

@@ -1,1 +1,151 @@
-//! Failed attempts.
+//! Failed attempts: rows, so that lockouts and budgets outlive every cache. An attempt is counted before it is checked, in one
+//! conditional write, so that many at once cannot get past the limit.
+
+use std::time::Duration;
+
+use entity::{Timestamp, attempt_counters};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, Statement, Value, sea_query::Expr};
+use uuid::Uuid;
+
+use super::error::StorageError;
+
+/// How many failures lock, and for how long.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// This many within the window lock.
+    pub failures: i32,
+    /// Without a failure for this long, counting begins anew.
+    pub window: Duration,
+    /// How long each lock in a row holds; the last one repeats.
+    pub locks: Vec<Duration>,
+    /// After this many in a row nothing but a success elsewhere opens it again.
+    pub in_a_row: i32,
+}
+
+/// Whose attempt it is.
+#[derive(Clone, Debug)]
+pub struct Counted<'a> {
+    /// `password`, `code` or `second_factor`.
+    pub kind: &'a str,
+    /// What is counted, as a keyed hash.
+    pub key: &'a [u8],
+    /// The account, where there is one.
+    pub user_id: Option<Uuid>,
+}
+
+/// Whether an attempt may be checked.
+#[derive(Clone, Debug)]
+pub enum Reservation {
+    /// It may, and counts as failed until it is given back or cleared.
+    Reserved(attempt_counters::Model),
+    /// It may not before this; it was not counted.
+    Locked {
+        /// When the lock ends.
+        until: Timestamp,
+    },
+}
+
+/// Counts an attempt, unless the counter is locked.
+pub async fn reserve(
+    db: &impl ConnectionTrait,
+    counted: &Counted<'_>,
+    policy: &Policy,
+    new_id: Uuid,
+    now: Timestamp,
+) -> Result<Reservation, StorageError> {
+    let last = policy.locks.len().saturating_sub(1);
+    // $1 id, $2 kind, $3 key, $4 user, $5 now, $6 start of the window, $7 failures, $8 in a row, $9… ends of the locks
+    let lock_end = policy.locks.iter().enumerate().map(|(n, _)| match n {
+        n if n == last => format!("ELSE {} ", parameter(db, 9 + n)),
+        n => format!("WHEN {n} THEN {} ", parameter(db, 9 + n)),
+    });
+    let lock_end = if last == 0 { parameter(db, 9) } else { format!("CASE attempt_counters.locks {}END", lock_end.collect::<String>()) };
+    let failures = "(CASE WHEN attempt_counters.locked_until IS NOT NULL OR attempt_counters.last_failure_at <= $6 THEN 1 ELSE attempt_counters.failures + 1 END)";
+    let sql = format!(
+        "INSERT INTO attempt_counters (id, kind, key, user_id, failures, total, locks, locked_until, last_failure_at, created_at, updated_at) \
+         VALUES ($1, $2, $3, $4, 1, 1, 0, NULL, $5, $5, $5) \
+         ON CONFLICT (kind, key) DO UPDATE SET \
+         failures = {failures}, \
+         total = attempt_counters.total + 1, \
+         locks = attempt_counters.locks + (CASE WHEN {failures} >= $7 THEN 1 ELSE 0 END), \
+         locked_until = (CASE WHEN {failures} >= $7 THEN {lock_end} ELSE NULL END), \
+         last_failure_at = $5, updated_at = $5 \
+         WHERE (attempt_counters.locked_until IS NULL OR attempt_counters.locked_until <= $5) AND attempt_counters.total < $8 \
+         RETURNING *"
+    );
+    let mut values: Vec<Value> = vec![
+        new_id.into(),
+        counted.kind.into(),
+        counted.key.to_vec().into(),
+        counted.user_id.into(),
+        now.into(),
+        (now - policy.window).into(),
+        policy.failures.into(),
+        policy.in_a_row.into(),
+    ];
+    values.extend(policy.locks.iter().map(|lock| Value::from(now + *lock)));
+    let row = db.query_one_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await?;
+    if let Some(row) = row {
+        return Ok(Reservation::Reserved(attempt_counters::Model::from_query_result(&row, "")?));
+    }
+    let longest = policy.locks.last().copied().unwrap_or(policy.window);
+    let until = find(db, counted.kind, counted.key).await?.and_then(|row| row.locked_until).filter(|until| *until > now);
+    Ok(Reservation::Locked { until: until.unwrap_or(now + longest) })
+}
+
+fn parameter(db: &impl ConnectionTrait, number: usize) -> String {
+    // Inside CASE PostgreSQL would take an untyped parameter for text.
+    match db.get_database_backend() {
+        DbBackend::Postgres => format!("${number}::timestamptz"),
+        _ => format!("${number}"),
+    }
+}
+
+/// Takes an attempt back that was never checked, and the lock that it alone had brought.
+pub async fn give_back(db: &impl ConnectionTrait, counted: &Counted<'_>, policy: &Policy, now: Timestamp) -> Result<(), StorageError> {
+    use attempt_counters::Column;
+    let locked = Expr::col(Column::LockedUntil).gt(now).and(Expr::col(Column::Failures).gte(policy.failures));
+    attempt_counters::Entity::update_many()
+        .col_expr(Column::Locks, Expr::case(locked.clone(), Expr::col(Column::Locks).sub(1)).finally(Expr::col(Column::Locks)).into())
+        .col_expr(
+            Column::LockedUntil,
+            Expr::case(locked, Expr::value(Option::<Timestamp>::None)).finally(Expr::col(Column::LockedUntil)).into(),
+        )
+        .col_expr(Column::Failures, Expr::col(Column::Failures).sub(1))
+        .col_expr(Column::Total, Expr::col(Column::Total).sub(1))
+        .filter(Column::Kind.eq(counted.kind))
+        .filter(Column::Key.eq(counted.key.to_vec()))
+        .filter(Column::Failures.gt(0))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
+/// Forgets every failure: what a success does.
+pub async fn clear(db: &impl ConnectionTrait, kind: &str, key: &[u8]) -> Result<(), StorageError> {
+    attempt_counters::Entity::delete_many()
+        .filter(attempt_counters::Column::Kind.eq(kind))
+        .filter(attempt_counters::Column::Key.eq(key.to_vec()))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
+/// The counter as it stands.
+pub async fn find(db: &impl ConnectionTrait, kind: &str, key: &[u8]) -> Result<Option<attempt_counters::Model>, StorageError> {
+    let query = attempt_counters::Entity::find()
+        .filter(attempt_counters::Column::Kind.eq(kind))
+        .filter(attempt_counters::Column::Key.eq(key.to_vec()));
+    Ok(query.one(db).await?)
+}
+
+/// The counters with these keys, in no order.
+pub async fn list_by_keys(
+    db: &impl ConnectionTrait,
+    kind: &str,
+    keys: impl IntoIterator<Item = Vec<u8>>,
+) -> Result<Vec<attempt_counters::Model>, StorageError> {
+    let query =
+        attempt_counters::Entity::find().filter(attempt_counters::Column::Kind.eq(kind)).filter(attempt_counters::Column::Key.is_in(keys));
+    Ok(query.all(db).await?)
+}

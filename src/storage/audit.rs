@@ -1,1 +1,204 @@
-//! The audit log.
+//! The audit log: rows are added, and nothing else.
+
+use entity::{
+    Timestamp,
+    user_audit_log::{self, Category, Column, Retention, Severity, Status},
+    user_sessions::Actor,
+};
+use sea_orm::{
+    ActiveValue::{NotSet, Set},
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::error::StorageError;
+
+/// What happened, to whom, by whom.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Of the table of event types in the docs, for example `login`.
+    pub event_type: &'static str,
+    /// The area.
+    pub category: Category,
+    /// How it ended.
+    pub status: Status,
+    /// Why it ended badly: a problem code.
+    pub result_code: Option<&'static str>,
+    /// How much it matters.
+    pub severity: Severity,
+    /// How long it is kept.
+    pub retention: Retention,
+    /// Whom it happened to.
+    pub user_id: Option<Uuid>,
+    /// On whose behalf.
+    pub actor: Actor,
+    /// Who did it, where that was a person.
+    pub actor_user_id: Option<Uuid>,
+    /// In which session.
+    pub session_id: Option<Uuid>,
+    /// What else is worth knowing; never a secret.
+    pub metadata: Value,
+    /// Only for administrators.
+    pub sensitive: bool,
+}
+
+impl Entry {
+    /// Something that went well, done by the user it happened to.
+    pub fn success(event_type: &'static str, category: Category, user_id: Option<Uuid>) -> Self {
+        Self {
+            event_type,
+            category,
+            status: Status::Success,
+            result_code: None,
+            severity: Severity::Info,
+            retention: Retention::Extended,
+            user_id,
+            actor: Actor::User,
+            actor_user_id: user_id,
+            session_id: None,
+            metadata: json!({}),
+            sensitive: false,
+        }
+    }
+
+    /// Something that was refused, tried by nobody knows whom.
+    pub fn failure(event_type: &'static str, category: Category, user_id: Option<Uuid>, result_code: &'static str) -> Self {
+        Self {
+            status: Status::Failure,
+            result_code: Some(result_code),
+            severity: Severity::Warning,
+            actor_user_id: None,
+            ..Self::success(event_type, category, user_id)
+        }
+    }
+
+    /// In this session.
+    #[must_use]
+    pub const fn in_session(mut self, session_id: Uuid) -> Self {
+        self.session_id = Some(session_id);
+        self
+    }
+
+    /// With this beside it.
+    #[must_use]
+    pub fn with(mut self, metadata: Value) -> Self {
+        self.metadata = metadata;
+        self
+    }
+}
+
+/// The request that it happened by.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// As in the answer and the log.
+    pub id: String,
+    /// Where it came from.
+    pub ip_address: String,
+    /// What sent it.
+    pub user_agent: Option<String>,
+    /// `POST`.
+    pub method: &'static str,
+    /// Without the query.
+    pub path: &'static str,
+}
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// How long a row of this policy and kind is kept; `None` for ever. A security event is kept two years.
+fn kept_for(entry: &Entry) -> Option<std::time::Duration> {
+    let days = match entry.retention {
+        Retention::Standard => 90,
+        Retention::Extended if entry.category == Category::Security || matches!(entry.severity, Severity::Error | Severity::Critical) => {
+            730
+        }
+        Retention::Extended => 365,
+        Retention::Permanent => return None,
+    };
+    Some(std::time::Duration::from_secs(days * DAY))
+}
+
+/// An entry with the id that it gets.
+#[derive(Clone, Debug)]
+pub struct NewRow {
+    /// Time-ordered.
+    pub id: Uuid,
+    /// What happened.
+    pub entry: Entry,
+}
+
+/// Adds rows, in the transaction of what they tell.
+pub async fn insert(
+    db: &impl ConnectionTrait,
+    epoch: i32,
+    rows: Vec<NewRow>,
+    request: Option<&Request>,
+    now: Timestamp,
+) -> Result<(), StorageError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let rows = rows.into_iter().map(|NewRow { id, entry }| user_audit_log::ActiveModel {
+        seq: NotSet,
+        id: Set(id),
+        epoch: Set(epoch),
+        xid: NotSet,
+        expires_at: Set(kept_for(&entry).map(|kept| now + kept)),
+        user_id: Set(entry.user_id),
+        actor: Set(entry.actor),
+        actor_user_id: Set(entry.actor_user_id),
+        session_id: Set(entry.session_id),
+        request_id: Set(request.map(|request| request.id.clone())),
+        event_type: Set(entry.event_type.to_owned()),
+        event_category: Set(entry.category),
+        action: Set(entry.event_type.to_owned()),
+        resource_type: Set(entry.session_id.map(|_| "session".to_owned())),
+        resource_id: Set(entry.session_id.map(|id| id.to_string())),
+        status: Set(entry.status),
+        result_code: Set(entry.result_code.map(str::to_owned)),
+        message: Set(None),
+        ip_address: Set(request.map(|request| request.ip_address.clone())),
+        user_agent: Set(request.and_then(|request| request.user_agent.clone())),
+        country: Set(None),
+        city: Set(None),
+        risk_score: Set(None),
+        request_method: Set(request.map(|request| request.method.to_owned())),
+        request_path: Set(request.map(|request| request.path.to_owned())),
+        request_params: Set(None),
+        response_status: Set(None),
+        metadata: Set(entry.metadata),
+        tags: Set(json!([])),
+        severity: Set(entry.severity),
+        is_sensitive: Set(entry.sensitive),
+        retention_policy: Set(entry.retention),
+        created_at: Set(now),
+    });
+    user_audit_log::Entity::insert_many(rows).exec_without_returning(db).await?;
+    Ok(())
+}
+
+/// A window on a list that is ordered newest first, by position.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// Only what comes after this position.
+    pub after: Option<i64>,
+    /// Only what comes before it.
+    pub before: Option<i64>,
+    /// From the end of the list backwards.
+    pub from_end: bool,
+    /// How many at most.
+    pub limit: u64,
+}
+
+/// What happened to a user, without what only administrators may see, in the direction of the window.
+pub async fn list_activity(db: &impl ConnectionTrait, user_id: Uuid, window: Window) -> Result<Vec<user_audit_log::Model>, StorageError> {
+    let mut query = user_audit_log::Entity::find().filter(Column::UserId.eq(user_id)).filter(Column::IsSensitive.eq(false));
+    if let Some(after) = window.after {
+        query = query.filter(Column::Seq.lt(after));
+    }
+    if let Some(before) = window.before {
+        query = query.filter(Column::Seq.gt(before));
+    }
+    query = if window.from_end { query.order_by_asc(Column::Seq) } else { query.order_by_desc(Column::Seq) };
+    Ok(query.limit(window.limit).all(db).await?)
+}

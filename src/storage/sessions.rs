@@ -1,1 +1,330 @@
-//! Sessions.
+//! Sessions: each is the family of its refresh tokens.
+
+use entity::{
+    Timestamp,
+    user_sessions::{self, Actor, Column, Status},
+};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr,
+};
+use uuid::Uuid;
+
+use super::error::StorageError;
+
+/// The session with this id, whatever its status.
+pub async fn find_by_id(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<user_sessions::Model>, StorageError> {
+    Ok(user_sessions::Entity::find_by_id(id).one(db).await?)
+}
+
+/// The session with this id, where it belongs to this user.
+pub async fn find_of_user(db: &impl ConnectionTrait, user_id: Uuid, id: Uuid) -> Result<Option<user_sessions::Model>, StorageError> {
+    Ok(user_sessions::Entity::find_by_id(id).filter(Column::UserId.eq(user_id)).one(db).await?)
+}
+
+/// Adds a session.
+pub async fn insert(db: &impl ConnectionTrait, session: user_sessions::Model) -> Result<(), StorageError> {
+    user_sessions::Entity::insert(user_sessions::ActiveModel::from(session).reset_all()).exec_without_returning(db).await?;
+    Ok(())
+}
+
+/// Neither ended nor past its time.
+fn live(now: Timestamp) -> Condition {
+    Condition::all()
+        .add(Column::Status.is_in([Status::Active, Status::Suspicious]))
+        .add(Column::ExpiresAt.gt(now))
+        .add(Column::AbsoluteExpiresAt.gt(now))
+}
+
+/// The refresh token that a session has now, and the one that takes its place.
+#[derive(Clone, Debug)]
+pub struct Rotation<'a> {
+    /// Generation of the token that is replaced.
+    pub generation: i32,
+    /// Its hash.
+    pub token_hash: &'a [u8],
+    /// Hash of the next one, whose generation is one higher.
+    pub next_token_hash: &'a [u8],
+    /// The new end of the session.
+    pub expires_at: Timestamp,
+    /// What the request came with.
+    pub ip_address: Option<String>,
+    /// The same.
+    pub user_agent: Option<String>,
+    /// Where the replaced token's secret was not at hand: it becomes the branch that ancestors walk to.
+    pub branches: Branches,
+}
+
+/// Whether the chain of refresh tokens stays whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Branches {
+    /// The next token was derived from the replaced one.
+    No,
+    /// The next token is a fresh one.
+    Yes,
+}
+
+/// Replaces the current refresh token; false where it is no longer the current one, or the session is over.
+pub async fn rotate(db: &impl ConnectionTrait, id: Uuid, rotation: Rotation<'_>, now: Timestamp) -> Result<bool, StorageError> {
+    let mut update = user_sessions::Entity::update_many()
+        .col_expr(Column::RefreshGeneration, Expr::value(rotation.generation + 1))
+        .col_expr(Column::RefreshTokenHash, Expr::value(rotation.next_token_hash.to_vec()))
+        .col_expr(Column::RefreshedAt, Expr::value(now))
+        .col_expr(Column::LastActivityAt, Expr::value(now))
+        .col_expr(Column::ExpiresAt, Expr::value(rotation.expires_at))
+        .col_expr(Column::UpdatedAt, Expr::value(now))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1));
+    if rotation.branches == Branches::Yes {
+        update = update
+            .col_expr(Column::BranchGeneration, Expr::value(rotation.generation))
+            .col_expr(Column::BranchTokenHash, Expr::value(rotation.token_hash.to_vec()));
+    }
+    if let Some(ip) = rotation.ip_address {
+        update = update.col_expr(Column::IpAddress, Expr::value(ip));
+    }
+    if let Some(user_agent) = rotation.user_agent {
+        update = update.col_expr(Column::UserAgent, Expr::value(user_agent));
+    }
+    let result = update
+        .filter(Column::Id.eq(id))
+        .filter(live(now))
+        .filter(Column::RefreshGeneration.eq(rotation.generation))
+        .filter(Column::RefreshTokenHash.eq(rotation.token_hash.to_vec()))
+        .exec(db)
+        .await?;
+    Ok(result.rows_affected == 1)
+}
+
+/// Notes the first use of what was issued with a generation; later ones change nothing.
+pub async fn confirm_generation(db: &impl ConnectionTrait, id: Uuid, generation: i32, now: Timestamp) -> Result<(), StorageError> {
+    user_sessions::Entity::update_many()
+        .col_expr(Column::ConfirmedGeneration, Expr::value(generation))
+        .col_expr(Column::ConfirmedAt, Expr::value(now))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+        .filter(Column::Id.eq(id))
+        .filter(Column::ConfirmedGeneration.lt(generation))
+        .filter(Column::RefreshGeneration.gte(generation))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
+/// Notes a new proof of who is there; false where the session is over.
+pub async fn advance_authentication(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+    amr: serde_json::Value,
+    now: Timestamp,
+) -> Result<bool, StorageError> {
+    let result = user_sessions::Entity::update_many()
+        .col_expr(Column::AuthenticatedAt, Expr::value(now))
+        .col_expr(Column::Amr, Expr::value(amr))
+        .col_expr(Column::LastActivityAt, Expr::value(now))
+        .col_expr(Column::UpdatedAt, Expr::value(now))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+        .filter(Column::Id.eq(id))
+        .filter(live(now))
+        .exec(db)
+        .await?;
+    Ok(result.rows_affected == 1)
+}
+
+/// Notes activity of sessions that have had none since `before`.
+pub async fn advance_activity(db: &impl ConnectionTrait, ids: &[Uuid], before: Timestamp, now: Timestamp) -> Result<(), StorageError> {
+    user_sessions::Entity::update_many()
+        .col_expr(Column::LastActivityAt, Expr::value(now))
+        .filter(Column::Id.is_in(ids.iter().copied()))
+        .filter(Column::LastActivityAt.lt(before))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
+/// Who ends a session, and why.
+#[derive(Clone, Copy, Debug)]
+pub struct Ending {
+    /// On whose behalf.
+    pub by: Actor,
+    /// A few words for the list of sessions.
+    pub reason: &'static str,
+    /// Whether it was stolen.
+    pub suspicious: bool,
+}
+
+/// Which sessions to end.
+#[derive(Clone, Copy, Debug)]
+pub enum Which {
+    /// This one.
+    One(Uuid),
+    /// All of a user.
+    AllOf(Uuid),
+    /// All of a user but one.
+    AllOfBut(Uuid, Uuid),
+}
+
+/// Ends live sessions, and returns the ids of those that it ended: nobody else ended them.
+pub async fn revoke(db: &impl ConnectionTrait, which: Which, ending: Ending, now: Timestamp) -> Result<Vec<Uuid>, StorageError> {
+    let wanted = match which {
+        Which::One(id) => Condition::all().add(Column::Id.eq(id)),
+        Which::AllOf(user) => Condition::all().add(Column::UserId.eq(user)),
+        Which::AllOfBut(user, kept) => Condition::all().add(Column::UserId.eq(user)).add(Column::Id.ne(kept)),
+    };
+    end(db, wanted, ending, now).await
+}
+
+/// Ends the oldest sessions of a user beyond `limit`. The caller holds the lock on the user, so that no two count at once.
+pub async fn revoke_beyond(
+    db: &impl ConnectionTrait,
+    user_id: Uuid,
+    limit: u64,
+    ending: Ending,
+    now: Timestamp,
+) -> Result<Vec<Uuid>, StorageError> {
+    let beyond: Vec<Uuid> = user_sessions::Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::UserId.eq(user_id))
+        .filter(live(now))
+        .order_by_desc(Column::CreatedAt)
+        .order_by_desc(Column::Id)
+        .offset(limit)
+        .limit(100)
+        .into_tuple()
+        .all(db)
+        .await?;
+    if beyond.is_empty() {
+        return Ok(beyond);
+    }
+    end(db, Condition::all().add(Column::Id.is_in(beyond)), ending, now).await
+}
+
+async fn end(db: &impl ConnectionTrait, wanted: Condition, ending: Ending, now: Timestamp) -> Result<Vec<Uuid>, StorageError> {
+    let mut update = user_sessions::Entity::update_many()
+        .col_expr(Column::Status, Expr::value(Status::Revoked))
+        .col_expr(Column::RevokedAt, Expr::value(now))
+        .col_expr(Column::RevokedBy, Expr::value(ending.by))
+        .col_expr(Column::RevokedReason, Expr::value(ending.reason))
+        .col_expr(Column::UpdatedAt, Expr::value(now))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1));
+    if ending.suspicious {
+        update = update
+            .col_expr(Column::IsSuspicious, Expr::value(true))
+            .col_expr(Column::RiskSignals, Expr::value(serde_json::json!(["refresh_token_reused"])));
+    }
+    let ended = update.filter(wanted).filter(live(now)).exec_with_returning(db).await?;
+    Ok(ended.into_iter().map(|session| session.id).collect())
+}
+
+/// Which sessions a list shows.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Of this user.
+    pub user_id: Option<Uuid>,
+    /// Of any of these statuses, as they are now.
+    pub status: Option<Vec<Status>>,
+    /// Marked suspicious, or not.
+    pub suspicious: Option<bool>,
+    /// Begun after this.
+    pub created_after: Option<Timestamp>,
+    /// With at least this risk.
+    pub risk_score_at_least: Option<i32>,
+    /// From this address.
+    pub ip_address: Option<String>,
+}
+
+impl Filter {
+    fn condition(&self, now: Timestamp) -> Condition {
+        let mut all = Condition::all();
+        if let Some(user_id) = self.user_id {
+            all = all.add(Column::UserId.eq(user_id));
+        }
+        if let Some(statuses) = &self.status {
+            let mut any = Condition::any().add(Expr::value(false));
+            for status in statuses {
+                any = any.add(match status {
+                    Status::Active | Status::Suspicious => live(now).add(Column::Status.eq(*status)),
+                    Status::Revoked => Condition::all().add(Column::Status.eq(Status::Revoked)),
+                    Status::Expired => Condition::any().add(Column::Status.eq(Status::Expired)).add(
+                        Condition::all()
+                            .add(Column::Status.is_in([Status::Active, Status::Suspicious]))
+                            .add(Condition::any().add(Column::ExpiresAt.lte(now)).add(Column::AbsoluteExpiresAt.lte(now))),
+                    ),
+                });
+            }
+            all = all.add(any);
+        }
+        if let Some(suspicious) = self.suspicious {
+            all = all.add(Column::IsSuspicious.eq(suspicious));
+        }
+        if let Some(after) = self.created_after {
+            all = all.add(Column::CreatedAt.gt(after));
+        }
+        if let Some(score) = self.risk_score_at_least {
+            all = all.add(Column::RiskScore.gte(score));
+        }
+        if let Some(ip) = &self.ip_address {
+            all = all.add(Column::IpAddress.eq(ip.as_str()));
+        }
+        all
+    }
+}
+
+/// A window on a list that is ordered newest first, by (creation, id).
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// Only what comes after this position.
+    pub after: Option<(Timestamp, Uuid)>,
+    /// Only what comes before this position.
+    pub before: Option<(Timestamp, Uuid)>,
+    /// From the end of the list backwards.
+    pub from_end: bool,
+    /// How many at most.
+    pub limit: u64,
+}
+
+/// Sessions, in the direction of the window.
+pub async fn list(
+    db: &impl ConnectionTrait,
+    filter: &Filter,
+    window: Window,
+    now: Timestamp,
+) -> Result<Vec<user_sessions::Model>, StorageError> {
+    let mut query = user_sessions::Entity::find().filter(filter.condition(now));
+    if let Some((at, id)) = window.after {
+        query = query.filter(older_than(at, id));
+    }
+    if let Some((at, id)) = window.before {
+        query = query.filter(newer_than(at, id));
+    }
+    query = if window.from_end {
+        query.order_by_asc(Column::CreatedAt).order_by_asc(Column::Id)
+    } else {
+        query.order_by_desc(Column::CreatedAt).order_by_desc(Column::Id)
+    };
+    Ok(query.limit(window.limit).all(db).await?)
+}
+
+fn older_than(at: Timestamp, id: Uuid) -> Condition {
+    Condition::any().add(Column::CreatedAt.lt(at)).add(Condition::all().add(Column::CreatedAt.eq(at)).add(Column::Id.lt(id)))
+}
+
+fn newer_than(at: Timestamp, id: Uuid) -> Condition {
+    Condition::any().add(Column::CreatedAt.gt(at)).add(Condition::all().add(Column::CreatedAt.eq(at)).add(Column::Id.gt(id)))
+}
+
+/// How many there are; counting stops at `at_most`.
+pub async fn count(db: &impl ConnectionTrait, filter: &Filter, at_most: u64, now: Timestamp) -> Result<u64, StorageError> {
+    let ids: Vec<Uuid> = user_sessions::Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(filter.condition(now))
+        .limit(at_most)
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(ids.len() as u64)
+}
+
+/// The sessions with these ids, in no order.
+pub async fn list_by_ids(db: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Vec<user_sessions::Model>, StorageError> {
+    Ok(user_sessions::Entity::find().filter(Column::Id.is_in(ids.iter().copied())).all(db).await?)
+}

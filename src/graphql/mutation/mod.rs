@@ -1,1 +1,12 @@
 //! Root fields of `Mutation`, one file per area.
+
+use async_graphql::MergedObject;
+
+mod password;
+mod session;
+mod sign_in;
+mod sign_up;
+
+/// Everything that can be done.
+#[derive(MergedObject, Default)]
+pub struct Mutation(sign_up::SignUpMutation, sign_in::SignInMutation, session::SessionMutation, password::PasswordMutation);

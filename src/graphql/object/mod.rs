@@ -1,4 +1,12 @@
-//! Types of the API: one file per noun.
+//! Types of the API: one file per noun. Each wraps a row, so that no column becomes public by accident.
 
 pub mod account_event;
+pub mod activity;
+pub mod auth_config;
+pub mod challenge;
+pub mod node;
+pub mod session;
 pub mod session_event;
+pub mod sign_in_outcome;
+pub mod tokens;
+pub mod user;

@@ -1,1 +1,10 @@
 //! Root fields of `Query`.
+
+use async_graphql::MergedObject;
+
+mod deployment;
+mod person;
+
+/// Everything that can be asked.
+#[derive(MergedObject, Default)]
+pub struct Query(person::PersonQuery, deployment::DeploymentQuery);

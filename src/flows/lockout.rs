@@ -1,0 +1,104 @@
+//! Which counter an attempt falls into, and what its limits are.
+
+use std::time::Duration;
+
+use entity::{known_devices, users};
+use uuid::Uuid;
+
+use crate::{
+    app::App,
+    config::Config,
+    crypto::keyed_hash,
+    storage::attempt_counters::{Counted, Policy},
+};
+
+/// Attempts at passwords.
+pub const PASSWORD: &str = "password";
+/// Attempts at codes.
+pub const CODE: &str = "code";
+
+/// Whose password is tried.
+#[derive(Clone, Copy)]
+pub enum Subject<'a> {
+    /// An account, from anywhere: one counter, whichever identifier was used.
+    Account(&'a users::Model),
+    /// An account, from a device that it knows: an allowance of its own, so that nobody can lock a person out from afar.
+    Device(&'a users::Model, &'a known_devices::Model),
+    /// An identifier that belongs to nobody, in canonical form.
+    Nobody(&'a str),
+}
+
+impl Subject<'_> {
+    /// What its leaky bucket is called: identifiers do not stand in keys of the store in clear.
+    pub fn limit_name(self, app: &App) -> String {
+        match self {
+            Self::Account(user) => user.id.simple().to_string(),
+            Self::Device(_, device) => device.id.simple().to_string(),
+            Self::Nobody(identifier) => contact_limit_name(app, identifier),
+        }
+    }
+}
+
+/// What the leaky bucket of a contact or identifier is called.
+pub fn contact_limit_name(app: &App, contact: &str) -> String {
+    let hash = keyed_hash::counter_key(&app.key_ring, "rate_limit", &[contact.as_bytes()]);
+    Uuid::from_slice(&hash[..16]).unwrap_or_default().simple().to_string()
+}
+
+/// What is counted for attempts at a password.
+pub struct PasswordCounter {
+    key: [u8; 32],
+    user_id: Option<Uuid>,
+}
+
+impl PasswordCounter {
+    /// The counter of a subject.
+    pub fn of(app: &App, subject: Subject<'_>) -> Self {
+        let (key, user_id) = match subject {
+            Subject::Account(user) => (account_key(app, user.id), Some(user.id)),
+            Subject::Device(user, device) => {
+                let key = keyed_hash::counter_key(&app.key_ring, PASSWORD, &[b"device", user.id.as_bytes(), device.id.as_bytes()]);
+                (key, Some(user.id))
+            }
+            Subject::Nobody(identifier) => {
+                (keyed_hash::counter_key(&app.key_ring, PASSWORD, &[b"identifier", identifier.as_bytes()]), None)
+            }
+        };
+        Self { key, user_id }
+    }
+
+    /// For storage.
+    pub const fn counted(&self) -> Counted<'_> {
+        Counted { kind: PASSWORD, key: &self.key, user_id: self.user_id }
+    }
+}
+
+/// The key of an account's own counter.
+pub fn account_key(app: &App, user_id: Uuid) -> [u8; 32] {
+    keyed_hash::counter_key(&app.key_ring, PASSWORD, &[b"account", user_id.as_bytes()])
+}
+
+/// The key of the budget of wrong codes of a contact, existing or not.
+pub fn code_budget_key(app: &App, contact: &str) -> [u8; 32] {
+    keyed_hash::counter_key(&app.key_ring, CODE, &[b"contact", contact.as_bytes()])
+}
+
+/// Five failures lock, each lock twice as long as the one before.
+pub fn password_policy(config: &Config) -> Policy {
+    let rule = &config.lockout;
+    let mut locks = vec![rule.first];
+    while let Some(last) = locks.last().copied().filter(|last| *last < rule.longest && locks.len() < 16) {
+        locks.push((last * 2).min(rule.longest));
+    }
+    Policy { failures: bounded(rule.failures), window: rule.window, locks, in_a_row: bounded(rule.in_a_row) }
+}
+
+/// So many wrong codes in a day, and no more until a day has passed.
+pub fn code_policy(config: &Config) -> Policy {
+    let window: Duration = config.codes.budget_window;
+    Policy { failures: bounded(config.codes.wrong_budget), window, locks: vec![window], in_a_row: i32::MAX }
+}
+
+fn bounded(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}

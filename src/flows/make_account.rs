@@ -1,0 +1,104 @@
+//! Makes the account of a proved contact, inside a change: the user, the end of every other sign-up with that contact, event, audit row and welcome.
+
+use entity::{
+    account_events::Kind,
+    pending_sign_ups,
+    user_audit_log::Category,
+    users::{self, Role, Status},
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{caller::Caller, change::Change, failure::Failure, notify};
+use crate::{
+    app::App,
+    domain::{profile::Profile, username::Username},
+    outbound::message::Template,
+    storage::{audit::Entry, error::StorageError, pending_sign_ups as sign_ups, users as storage},
+};
+
+/// Whether the password of the sign-up becomes the account's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PasswordOfSignUp {
+    /// Who proved the contact is who chose it.
+    Kept,
+    /// Perhaps not: the account has none.
+    Dropped,
+}
+
+/// What stands in the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// Somebody has that username.
+    Username,
+    /// The contact belongs to an account by now.
+    Contact,
+}
+
+/// An account that will be there once the change is committed.
+pub struct Made {
+    /// Its row.
+    pub user: users::Model,
+    /// Challenges of sign-ups that are over now, this one's among them.
+    pub ended_challenges: Vec<Uuid>,
+}
+
+/// Makes it. Where something is taken, the change must be abandoned.
+pub async fn run(
+    app: &App,
+    caller: &Caller,
+    change: &mut Change<'_>,
+    sign_up: &pending_sign_ups::Model,
+    username: Option<Username>,
+    password: PasswordOfSignUp,
+) -> Result<Made, Failure<Taken>> {
+    let now = change.now;
+    let profile = Profile::from_json(sign_up.profile.clone());
+    let by_email = sign_up.channel == "email";
+    let password_hash = sign_up.password_hash.clone().filter(|_| password == PasswordOfSignUp::Kept);
+    let user = users::Model {
+        id: app.entropy.uuid(now),
+        email: by_email.then(|| sign_up.contact.clone()),
+        email_verified_at: by_email.then_some(now),
+        phone: (!by_email).then(|| sign_up.contact.clone()),
+        phone_verified_at: (!by_email).then_some(now),
+        username: username.map(|username| username.as_str().to_owned()),
+        display_name: profile.display_name,
+        full_name: profile.full_name,
+        first_name: profile.first_name,
+        last_name: profile.last_name,
+        bio: profile.bio,
+        locale: profile.locale,
+        date_of_birth: profile.date_of_birth,
+        country: profile.country,
+        state: profile.state,
+        postal_code: profile.postal_code,
+        last_password_change_at: password_hash.as_ref().map(|_| now),
+        password_hash,
+        role: Role::User,
+        status: Status::Active,
+        metadata: json!({}),
+        last_login_at: None,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    storage::insert(change.db(), user.clone()).await.map_err(taken)?;
+    let ended_challenges = sign_ups::consume_all_of_contact(change.db(), &sign_up.channel, &sign_up.contact).await?;
+    change.tell(Kind::Created, user.id);
+    change.audit(Entry::success("account_created", Category::Account, Some(user.id)).with(json!({ "channel": sign_up.channel })));
+    for message in notify::all_contacts(app, caller, &user, &Template::AccountCreated {}, now) {
+        change.send(message).await?;
+    }
+    Ok(Made { user, ended_challenges })
+}
+
+fn taken(error: StorageError) -> Failure<Taken> {
+    if error.is_conflict_on("users", "username") {
+        Failure::Refused(Taken::Username)
+    } else if error.is_conflict_on("users", "email") || error.is_conflict_on("users", "phone") {
+        Failure::Refused(Taken::Contact)
+    } else {
+        error.into()
+    }
+}

@@ -1,0 +1,169 @@
+//! Signs in with an identifier and a password.
+//!
+//! 1. Limits: by address, and by identifier.
+//! 2. Whose identifier it is; from a device that the account knows, its own allowance counts.
+//! 3. The password (counted before it is checked; the same work where there is no account).
+//! 4. Only after the right password: whether the account may be used.
+//! 5. One change: the session, its event, audit rows and the notice about a new device. It holds only if the account still has that
+//!    password and is active.
+
+use entity::{
+    known_devices,
+    user_audit_log::Category,
+    user_sessions::{LoginMethod, TokenDelivery},
+    users,
+};
+
+use super::{
+    caller::Caller,
+    change::{self, Change},
+    failure::Failure,
+    issue_tokens::{self, Tokens},
+    lockout::Subject,
+    prove_password::{self, Attempt, Proof},
+    start_session::{self, NewSession},
+};
+use crate::{
+    app::App,
+    clock::Timestamp,
+    domain::{contact::Identifier, password::Password},
+    ephemeral::rate_limits::{Rule, ip_subject},
+    storage::{
+        attempt_counters, audit::Entry, error::StorageError, known_devices as devices, users as storage, users::SignIn as SignInWrite,
+    },
+};
+
+/// What is typed.
+pub struct Input {
+    /// E-mail address, phone number or username.
+    pub identifier: String,
+    /// As typed.
+    pub password: String,
+    /// How the tokens shall travel.
+    pub delivery: TokenDelivery,
+}
+
+/// A new session.
+pub struct SignedIn {
+    /// Whether the account was made by this.
+    pub is_new_user: bool,
+    /// Whose it is.
+    pub user: users::Model,
+    /// Its row.
+    pub session: entity::user_sessions::Model,
+    /// Its tokens.
+    pub tokens: Tokens,
+}
+
+/// Why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Identifier or password; it does not say which.
+    CredentialsInvalid,
+    /// Too many failures.
+    Locked {
+        /// When it ends.
+        until: Timestamp,
+        /// When it was refused.
+        now: Timestamp,
+    },
+    /// The password was right, but the account is suspended.
+    Suspended,
+    /// The same, banned.
+    Banned,
+    /// The same, inactive.
+    Inactive,
+}
+
+/// Signs in.
+pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<SignedIn, Failure<Refusal>> {
+    let now = app.clock.now();
+    app.rate_limits.take(Rule::SignInPerIp, &ip_subject(caller.ip), now).await?;
+    let identifier = Identifier::parse(&input.identifier, app.config.phones.default_country.as_deref());
+    let user = find_user(app, &identifier).await?;
+    let device = find_device(app, caller, user.as_ref()).await?;
+    let subject = match (&user, &device) {
+        (Some(user), Some(device)) => Subject::Device(user, device),
+        (Some(user), None) => Subject::Account(user),
+        (None, _) => Subject::Nobody(identifier.as_str()),
+    };
+    app.rate_limits.take(Rule::SignInPerAccount, &subject.limit_name(app), now).await?;
+    let password = Password::parse(&input.password, 1, app.config.passwords.max_length).ok();
+    let attempt = Attempt { subject, password: password.as_ref(), event_type: "login" };
+    let (counter, rehash) = match prove_password::run(app, caller, attempt, now).await? {
+        Proof::Right { counter, rehash } => (counter, rehash),
+        Proof::Wrong => return Err(Failure::Refused(Refusal::CredentialsInvalid)),
+        Proof::Locked { until } => return Err(Failure::Refused(Refusal::Locked { until, now })),
+    };
+    let (Some(user), Some(password)) = (user, password) else {
+        return Err(Failure::inconsistent("a password was right for an account that does not exist"));
+    };
+    if let Some(refusal) = refused_by_status(user.status) {
+        attempt_counters::clear(app.database.write(), counter.counted().kind, counter.counted().key).await?;
+        change::record(app, caller, vec![Entry::failure("login", Category::Authentication, Some(user.id), refusal.code())], now).await?;
+        return Err(Failure::Refused(refusal));
+    }
+    let rehashed = if rehash { Some(app.passwords.hash(password).await?) } else { None };
+    let mut change = Change::begin(app, caller, now).await?;
+    let old_hash = user.password_hash.clone().unwrap_or_default();
+    let write = SignInWrite { password_hash: &old_hash, rehashed: rehashed.as_deref() };
+    if !storage::advance_sign_in(change.db(), user.id, write, now).await? {
+        return Err(Failure::Refused(Refusal::CredentialsInvalid));
+    }
+    attempt_counters::clear(change.db(), counter.counted().kind, counter.counted().key).await?;
+    let new = NewSession {
+        user: &user,
+        login_method: LoginMethod::Password,
+        amr: &["pwd"],
+        delivery: input.delivery,
+        known_device: device,
+        is_new_user: false,
+    };
+    let started = start_session::run(app, caller, &mut change, new).await?;
+    change.commit().await?;
+    let mut tokens = issue_tokens::run(app, &started.session, &user, Some(&started.refresh_token), now)?;
+    tokens.device_token = Some(started.device_token);
+    let user = users::Model { last_login_at: Some(now), password_hash: rehashed.or(user.password_hash), ..user };
+    Ok(SignedIn { is_new_user: false, user, session: started.session, tokens })
+}
+
+async fn find_user(app: &App, identifier: &Identifier) -> Result<Option<users::Model>, StorageError> {
+    let db = app.database.read();
+    match identifier {
+        Identifier::Email(email) => storage::find_by_verified_email(db, email.as_str()).await,
+        Identifier::Phone(phone) => storage::find_by_verified_phone(db, phone.as_str()).await,
+        Identifier::Username(username) => storage::find_by_username(db, username.as_str()).await,
+        // The same question, so that it takes the same time.
+        Identifier::Unrecognised(text) => storage::find_by_username(db, text).await.map(|_| None),
+    }
+}
+
+async fn find_device(app: &App, caller: &Caller, user: Option<&users::Model>) -> Result<Option<known_devices::Model>, StorageError> {
+    match caller.device_hash() {
+        Some(hash) => devices::find(app.database.read(), user.map(|user| user.id).unwrap_or_default(), &hash).await,
+        None => Ok(None),
+    }
+}
+
+/// What the status of an account refuses, told only after the right secret.
+pub const fn refused_by_status(status: users::Status) -> Option<Refusal> {
+    match status {
+        users::Status::Active => None,
+        users::Status::Suspended => Some(Refusal::Suspended),
+        users::Status::Banned => Some(Refusal::Banned),
+        users::Status::Inactive => Some(Refusal::Inactive),
+    }
+}
+
+impl Refusal {
+    /// As the audit log has it.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::CredentialsInvalid => "CREDENTIALS_INVALID",
+            Self::Locked { .. } => "ACCOUNT_LOCKED",
+            Self::Suspended => "ACCOUNT_SUSPENDED",
+            Self::Banned => "ACCOUNT_BANNED",
+            Self::Inactive => "ACCOUNT_INACTIVE",
+        }
+    }
+}

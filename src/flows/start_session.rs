@@ -1,0 +1,175 @@
+//! Begins a session inside a change: device, session, room for it, event, audit row and the notice about a new device.
+
+use entity::{
+    account_events::Kind,
+    known_devices,
+    user_audit_log::Category,
+    user_sessions::{self, Actor, LoginMethod, Status, TokenDelivery},
+    users,
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{caller::Caller, change::Change, failure::Failure, notify};
+use crate::{
+    app::App,
+    crypto::{opaque_token::OpaqueToken, refresh_token::RefreshToken},
+    domain::device::Device,
+    outbound::message::Template,
+    storage::{
+        audit::Entry,
+        sessions::{self, Ending},
+    },
+};
+
+/// What a session begins with.
+pub struct NewSession<'a> {
+    /// Whose it is.
+    pub user: &'a users::Model,
+    /// How they proved who they are.
+    pub login_method: LoginMethod,
+    /// RFC 8176 names of the proofs.
+    pub amr: &'static [&'static str],
+    /// How its tokens travel.
+    pub delivery: TokenDelivery,
+    /// The device, where the account knows it.
+    pub known_device: Option<known_devices::Model>,
+    /// Whether the account was made by this.
+    pub is_new_user: bool,
+}
+
+/// A session that will be there once the change is committed.
+pub struct Started {
+    /// Its row.
+    pub session: user_sessions::Model,
+    /// The first of its chain.
+    pub refresh_token: RefreshToken,
+    /// What makes this device known from now on.
+    pub device_token: String,
+}
+
+/// Writes the session. The caller's change holds the lock on the user's row, so that the limit on live sessions holds.
+pub async fn run<R>(app: &App, caller: &Caller, change: &mut Change<'_>, new: NewSession<'_>) -> Result<Started, Failure<R>> {
+    let now = change.now;
+    let device = Device::from_user_agent(caller.user_agent.as_deref());
+    let is_known = new.known_device.is_some();
+    let (device_id, device_token) = remember_device(app, caller, change, &new, &device).await?;
+    let session_id = app.entropy.uuid(now);
+    let refresh_token = RefreshToken::first(&app.entropy, session_id);
+    let limits = &app.config.sessions;
+    let session = user_sessions::Model {
+        id: session_id,
+        user_id: new.user.id,
+        refresh_generation: 1,
+        confirmed_generation: 1,
+        confirmed_at: Some(now),
+        refresh_key_id: app.key_ring.primary_id().to_owned(),
+        refresh_token_hash: refresh_token.hash().to_vec(),
+        refreshed_at: now,
+        branch_generation: None,
+        branch_token_hash: None,
+        token_delivery: new.delivery,
+        amr: json!(new.amr),
+        status: Status::Active,
+        known_device_id: Some(device_id),
+        device_type: device.kind,
+        device_name: device.name.clone(),
+        browser: device.browser.clone(),
+        os: device.os.clone(),
+        user_agent: caller.user_agent.clone(),
+        ip_address: Some(caller.ip.to_string()),
+        login_method: new.login_method,
+        authenticated_at: now,
+        risk_score: 0,
+        risk_signals: json!([]),
+        is_suspicious: false,
+        expires_at: now + limits.sliding_ttl,
+        absolute_expires_at: now + limits.absolute_ttl,
+        last_activity_at: now,
+        revoked_at: None,
+        revoked_by: None,
+        revoked_reason: None,
+        version: 1,
+        created_at: now,
+        updated_at: now,
+    };
+    sessions::insert(change.db(), session.clone()).await?;
+    change.tell_session(Kind::SessionCreated, new.user.id, session_id);
+    change.audit(
+        Entry::success("login", Category::Authentication, Some(new.user.id))
+            .in_session(session_id)
+            .with(json!({ "method": method_name(new.login_method), "newDevice": !is_known })),
+    );
+    make_room(app, change, new.user.id).await?;
+    if !is_known && !new.is_new_user {
+        let template = Template::NewDevice(notify::sighting(caller, now));
+        if let Some(message) = notify::first_contact(app, caller, new.user, &template, now) {
+            change.send(message).await?;
+        }
+    }
+    Ok(Started { session, refresh_token, device_token })
+}
+
+/// The device's row and its token: the one that it brought, or a new one.
+async fn remember_device<R>(
+    app: &App,
+    caller: &Caller,
+    change: &Change<'_>,
+    new: &NewSession<'_>,
+    device: &Device,
+) -> Result<(Uuid, String), Failure<R>> {
+    use crate::storage::known_devices as storage;
+    if let (Some(known), Some(token)) = (&new.known_device, &caller.device_token) {
+        storage::advance_last_seen(change.db(), known.id, change.now).await?;
+        return Ok((known.id, token.clone()));
+    }
+    let (token, hash) = match (&caller.device_token, caller.device_hash()) {
+        (Some(token), Some(hash)) => (token.clone(), hash),
+        _ => {
+            let fresh = OpaqueToken::generate(&app.entropy);
+            (fresh.raw().to_owned(), fresh.hash())
+        }
+    };
+    if let Some(known) = storage::find(change.db(), new.user.id, &hash).await? {
+        storage::advance_last_seen(change.db(), known.id, change.now).await?;
+        return Ok((known.id, token));
+    }
+    let row = known_devices::Model {
+        id: app.entropy.uuid(change.now),
+        user_id: new.user.id,
+        token_hash: hash.to_vec(),
+        name: device.name.clone(),
+        trusted_until: None,
+        last_seen_at: change.now,
+        created_at: change.now,
+    };
+    let id = row.id;
+    storage::insert(change.db(), row).await?;
+    Ok((id, token))
+}
+
+async fn make_room<R>(app: &App, change: &mut Change<'_>, user_id: Uuid) -> Result<(), Failure<R>> {
+    let ending = Ending { by: Actor::System, reason: "too many sessions", suspicious: false };
+    for ended in sessions::revoke_beyond(change.db(), user_id, u64::from(app.config.sessions.max_live), ending, change.now).await? {
+        change.tell_session(Kind::SessionRevoked, user_id, ended);
+        let mut entry =
+            Entry::success("session_revoked", Category::Security, Some(user_id)).in_session(ended).with(json!({ "reason": ending.reason }));
+        entry.actor = Actor::System;
+        entry.actor_user_id = None;
+        change.audit(entry);
+    }
+    Ok(())
+}
+
+/// As the audit log names it.
+const fn method_name(method: LoginMethod) -> &'static str {
+    match method {
+        LoginMethod::Password => "password",
+        LoginMethod::EmailCode => "email_code",
+        LoginMethod::PhoneCode => "phone_code",
+        LoginMethod::MagicLink => "magic_link",
+        LoginMethod::Passkey => "passkey",
+        LoginMethod::Oauth => "oauth",
+        LoginMethod::SignUp => "sign_up",
+    }
+}

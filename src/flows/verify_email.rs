@@ -1,0 +1,146 @@
+//! Finishes a sign-up with the token of the link. Signs nobody in: who opens a link may be a mail scanner, or on another device.
+//!
+//! 1. The token must be live, and its sign-up too. Looking uses nothing up.
+//! 2. The password of the sign-up is kept in the browser that began, or with that password (a wrong one counts as a failed sign-in and
+//!    uses nothing up); otherwise it is dropped, for who set it may not be who owns the address.
+//! 3. One change: the token and its challenge are spent, the account is made.
+
+use entity::{
+    link_tokens::{self, Purpose},
+    pending_sign_ups,
+};
+
+use super::{
+    caller::Caller,
+    change::Change,
+    confirm_sign_up::{claimed_username, parse_username},
+    failure::Failure,
+    lockout::Subject,
+    make_account::{self, PasswordOfSignUp, Taken},
+    prove_password::{self, Guess, Proof},
+};
+use crate::{
+    app::App,
+    clock::Timestamp,
+    crypto::{keyed_hash::constant_time_eq, opaque_token::OpaqueToken},
+    domain::{password::Password, username::Username},
+    ephemeral::rate_limits::{Rule, ip_subject},
+    storage::{link_tokens as storage, pending_sign_ups as sign_ups, spent_tokens},
+};
+
+/// What the page sends.
+pub struct Input {
+    /// Of the link.
+    pub token: String,
+    /// The one chosen at the sign-up.
+    pub password: Option<String>,
+    /// Instead of the one of the sign-up.
+    pub username: Option<String>,
+}
+
+/// A verified address.
+pub struct Outcome {
+    /// Which.
+    pub email: String,
+    /// Since when.
+    pub verified_at: Timestamp,
+    /// Whether the password chosen at the sign-up holds.
+    pub password_kept: bool,
+}
+
+/// Why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Never was one, was used, or its sign-up is over.
+    TokenInvalid,
+    /// Too late.
+    TokenExpired,
+    /// Not the password of the sign-up.
+    CredentialsInvalid,
+    /// Too many wrong ones.
+    Locked {
+        /// When it ends.
+        until: Timestamp,
+        /// When it was refused.
+        now: Timestamp,
+    },
+    /// Not a username.
+    UsernameInvalid,
+    /// Somebody has it; the link is still good.
+    UsernameTaken,
+    /// The address belongs to an account by now.
+    EmailTaken,
+}
+
+/// Verifies an address.
+pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<Outcome, Failure<Refusal>> {
+    let now = app.clock.now();
+    let username = parse_username(input.username.as_deref()).ok_or(Failure::Refused(Refusal::UsernameInvalid))?;
+    let hash = OpaqueToken::parse(&input.token).ok_or(Failure::Refused(Refusal::TokenInvalid))?;
+    let (token, sign_up) = find(app, &hash, now).await?;
+    let password = judge_password(app, caller, &sign_up, input.password.as_deref(), now).await?;
+    let mut change = Change::begin(app, caller, now).await?;
+    change.lock("contact", &sign_up.contact).await?;
+    if !storage::consume(change.db(), &token.token_hash, Purpose::EmailVerification, now).await? {
+        return Err(Failure::Refused(Refusal::TokenInvalid));
+    }
+    let challenge_ends = now + app.config.sign_up.pending_ttl;
+    if !spent_tokens::consume(change.db(), "challenge", &sign_up.challenge_id.to_string(), challenge_ends).await? {
+        return Err(Failure::Refused(Refusal::TokenInvalid));
+    }
+    let username = username.or_else(|| claimed_username(&sign_up));
+    let made = make_account::run(app, caller, &mut change, &sign_up, username, password).await.map_err(|failure| {
+        failure.map(|conflict| match conflict {
+            Taken::Username => Refusal::UsernameTaken,
+            Taken::Contact => Refusal::EmailTaken,
+        })
+    })?;
+    change.commit().await?;
+    // The spent token has the last word; these let waiting tabs see how it ended.
+    let _ = app.challenges.finish(sign_up.challenge_id, now).await;
+    for other in made.ended_challenges.into_iter().filter(|other| *other != sign_up.challenge_id) {
+        let _ = app.challenges.exhaust(other, now).await;
+    }
+    Ok(Outcome { email: sign_up.contact, verified_at: now, password_kept: made.user.password_hash.is_some() })
+}
+
+async fn find(app: &App, hash: &[u8], now: Timestamp) -> Result<(link_tokens::Model, pending_sign_ups::Model), Failure<Refusal>> {
+    let invalid = || Failure::Refused(Refusal::TokenInvalid);
+    let db = app.database.read();
+    let token = storage::find_by_hash(db, hash).await?.filter(|token| token.purpose == Purpose::EmailVerification).ok_or_else(invalid)?;
+    if token.used_at.is_some() {
+        return Err(invalid());
+    }
+    if token.expires_at <= now {
+        return Err(Failure::Refused(Refusal::TokenExpired));
+    }
+    let sign_up_id = token.pending_sign_up_id.ok_or_else(invalid)?;
+    let sign_up = sign_ups::find_live(db, sign_up_id, now).await?.filter(|sign_up| !sign_up.decoy).ok_or_else(invalid)?;
+    Ok((token, sign_up))
+}
+
+async fn judge_password(
+    app: &App,
+    caller: &Caller,
+    sign_up: &pending_sign_ups::Model,
+    typed: Option<&str>,
+    now: Timestamp,
+) -> Result<PasswordOfSignUp, Failure<Refusal>> {
+    let began_here = match (&sign_up.device_hash, caller.device_hash()) {
+        (Some(of_sign_up), Some(of_caller)) => constant_time_eq(of_sign_up, &of_caller),
+        _ => false,
+    };
+    let Some(typed) = typed else {
+        return Ok(if began_here { PasswordOfSignUp::Kept } else { PasswordOfSignUp::Dropped });
+    };
+    let Some(chosen) = &sign_up.password_hash else { return Ok(PasswordOfSignUp::Dropped) };
+    app.rate_limits.take(Rule::SignInPerIp, &ip_subject(caller.ip), now).await?;
+    let subject = sign_up.id.to_string();
+    let password = Password::parse(typed, 1, app.config.passwords.max_length).ok();
+    let guess = Guess { subject: Subject::Nobody(&subject), hash: Some(chosen), password: password.as_ref(), event_type: "login" };
+    match prove_password::guess(app, caller, guess, now).await? {
+        Proof::Right { .. } => Ok(PasswordOfSignUp::Kept),
+        Proof::Wrong => Err(Failure::Refused(Refusal::CredentialsInvalid)),
+        Proof::Locked { until } => Err(Failure::Refused(Refusal::Locked { until, now })),
+    }
+}

@@ -1,0 +1,80 @@
+//! Reads that many fields of one answer ask for, gathered into one.
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_graphql::{Error, dataloader};
+use entity::{attempt_counters, known_devices, user_sessions, users};
+use uuid::Uuid;
+
+use super::error;
+use crate::{
+    app::App,
+    flows::lockout,
+    storage::{attempt_counters as counter_storage, known_devices as device_storage, sessions as session_storage, users as user_storage},
+};
+
+/// Loads by key, once for an answer.
+pub struct Loader(pub Arc<App>);
+
+/// A user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct UserId(pub Uuid);
+
+/// A known device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DeviceId(pub Uuid);
+
+/// The counter of wrong passwords of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PasswordCounterOf(pub Uuid);
+
+impl dataloader::Loader<UserId> for Loader {
+    type Value = Arc<users::Model>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[UserId]) -> Result<HashMap<UserId, Self::Value>, Error> {
+        let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
+        let rows = user_storage::list_by_ids(self.0.database.read(), &ids).await.map_err(error::storage)?;
+        Ok(rows.into_iter().map(|row| (UserId(row.id), Arc::new(row))).collect())
+    }
+}
+
+impl dataloader::Loader<DeviceId> for Loader {
+    type Value = known_devices::Model;
+    type Error = Error;
+
+    async fn load(&self, keys: &[DeviceId]) -> Result<HashMap<DeviceId, Self::Value>, Error> {
+        let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
+        let rows = device_storage::list_by_ids(self.0.database.read(), &ids).await.map_err(error::storage)?;
+        Ok(rows.into_iter().map(|row| (DeviceId(row.id), row)).collect())
+    }
+}
+
+impl dataloader::Loader<PasswordCounterOf> for Loader {
+    type Value = attempt_counters::Model;
+    type Error = Error;
+
+    async fn load(&self, keys: &[PasswordCounterOf]) -> Result<HashMap<PasswordCounterOf, Self::Value>, Error> {
+        let by_key: HashMap<Vec<u8>, PasswordCounterOf> =
+            keys.iter().map(|key| (lockout::account_key(&self.0, key.0).to_vec(), *key)).collect();
+        let rows = counter_storage::list_by_keys(self.0.database.read(), lockout::PASSWORD, by_key.keys().cloned())
+            .await
+            .map_err(error::storage)?;
+        Ok(rows.into_iter().filter_map(|row| by_key.get(&row.key).map(|key| (*key, row))).collect())
+    }
+}
+
+/// A session, whatever its status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SessionId(pub Uuid);
+
+impl dataloader::Loader<SessionId> for Loader {
+    type Value = Arc<user_sessions::Model>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[SessionId]) -> Result<HashMap<SessionId, Self::Value>, Error> {
+        let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
+        let rows = session_storage::list_by_ids(self.0.database.read(), &ids).await.map_err(error::storage)?;
+        Ok(rows.into_iter().map(|row| (SessionId(row.id), Arc::new(row))).collect())
+    }
+}

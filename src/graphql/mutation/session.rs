@@ -1,0 +1,170 @@
+//! Sessions.
+
+use async_graphql::{Context, ID, InputObject, Object, OneofObject, Result, SimpleObject};
+use entity::user_sessions;
+
+use crate::{
+    flows::{reauthenticate, refresh_session, revoke_sessions, sign_out},
+    graphql::{
+        auth_level::AuthLevel,
+        context::{ContextExt, CookieChange},
+        error,
+        guard::{Requires, auth},
+        object::{session::Session, tokens::Tokens, user::User},
+        problem::{Problem, settle},
+    },
+};
+
+/// Sessions.
+#[derive(Default)]
+pub struct SessionMutation;
+
+/// Which session to refresh.
+#[derive(InputObject, Default)]
+pub struct RefreshSessionInput {
+    /// Left out when the refresh token is in the cookie.
+    refresh_token: Option<String>,
+}
+
+/// New tokens, or why not.
+#[derive(SimpleObject, Default)]
+pub struct RefreshSessionPayload {
+    session: Option<Session>,
+    tokens: Option<Tokens>,
+    problems: Vec<Problem>,
+}
+
+/// Which session to end.
+#[derive(InputObject, Default)]
+pub struct SignOutInput {
+    /// Where neither a cookie nor a valid access token comes with the request.
+    refresh_token: Option<String>,
+}
+
+/// An ended session.
+#[derive(SimpleObject, Default)]
+pub struct SignOutPayload {
+    /// The session that ended; null where there was none.
+    session_id: Option<ID>,
+    problems: Vec<Problem>,
+}
+
+/// Which session to end.
+#[derive(InputObject)]
+pub struct RevokeSessionInput {
+    /// One of the own ones.
+    session_id: ID,
+}
+
+/// An ended session, or why not.
+#[derive(SimpleObject, Default)]
+pub struct RevokeSessionPayload {
+    session: Option<Session>,
+    problems: Vec<Problem>,
+}
+
+/// What was ended.
+#[derive(SimpleObject, Default)]
+pub struct RevokeOtherSessionsPayload {
+    user: Option<User>,
+    revoked_session_ids: Vec<ID>,
+    revoked_session_count: i32,
+    problems: Vec<Problem>,
+}
+
+/// With what.
+#[derive(OneofObject)]
+pub enum ReauthenticationProof {
+    /// The password of the account.
+    Password(String),
+}
+
+/// Who proves it.
+#[derive(InputObject)]
+pub struct ReauthenticateInput {
+    /// With what.
+    proof: ReauthenticationProof,
+}
+
+/// New tokens of the same session, or why not.
+#[derive(SimpleObject, Default)]
+pub struct ReauthenticatePayload {
+    session: Option<Session>,
+    tokens: Option<Tokens>,
+    problems: Vec<Problem>,
+}
+
+#[Object]
+impl SessionMutation {
+    /// Trades a refresh token for new tokens. One whose successor was never used gives that successor again; an older one is a theft and revokes the session.
+    async fn refresh_session(&self, ctx: &Context<'_>, input: Option<RefreshSessionInput>) -> Result<RefreshSessionPayload> {
+        let caller = ctx.caller()?;
+        let given = input.and_then(|input| input.refresh_token);
+        let (token, by) = match &given {
+            Some(token) => (token.as_str(), user_sessions::TokenDelivery::Body),
+            None => (caller.refresh_cookie.as_deref().unwrap_or_default(), user_sessions::TokenDelivery::Cookie),
+        };
+        Ok(match settle(refresh_session::run(ctx.app()?, caller, token).await)? {
+            Ok(outcome) => {
+                let tokens = ctx.cookies()?.deliver(outcome.tokens, by);
+                RefreshSessionPayload { session: Some(outcome.session.into()), tokens: Some(Tokens(tokens)), problems: Vec::new() }
+            }
+            Err(problems) => {
+                if by == user_sessions::TokenDelivery::Cookie && caller.refresh_cookie.is_some() {
+                    ctx.cookies()?.push(CookieChange::ClearTokens);
+                }
+                RefreshSessionPayload { problems, ..RefreshSessionPayload::default() }
+            }
+        })
+    }
+
+    /// Ends the session of this request, by its access token, cookie or refresh token, even where they have expired, and clears the cookies. Doing it again is fine.
+    async fn sign_out(&self, ctx: &Context<'_>, input: Option<SignOutInput>) -> Result<SignOutPayload> {
+        let given = input.and_then(|input| input.refresh_token);
+        let result = settle(sign_out::run(ctx.app()?, ctx.caller()?, given.as_deref()).await)?;
+        ctx.cookies()?.push(CookieChange::ClearTokens);
+        Ok(match result {
+            Ok(ended) => SignOutPayload { session_id: ended.map(|id| ID(id.to_string())), problems: Vec::new() },
+            Err(problems) => SignOutPayload { problems, ..SignOutPayload::default() },
+        })
+    }
+
+    /// Ends one session of the signed-in user.
+    #[graphql(directive = auth::apply(AuthLevel::SignedIn), guard = "Requires(AuthLevel::SignedIn)")]
+    async fn revoke_session(&self, ctx: &Context<'_>, input: RevokeSessionInput) -> Result<RevokeSessionPayload> {
+        Ok(match settle(revoke_sessions::one(ctx.app()?, ctx.caller()?, &input.session_id).await)? {
+            Ok(session) => RevokeSessionPayload { session: Some(session.into()), problems: Vec::new() },
+            Err(problems) => RevokeSessionPayload { problems, ..RevokeSessionPayload::default() },
+        })
+    }
+
+    /// Ends all sessions of the signed-in user but this one.
+    #[graphql(directive = auth::apply(AuthLevel::SignedIn), guard = "Requires(AuthLevel::SignedIn)")]
+    async fn revoke_other_sessions(&self, ctx: &Context<'_>) -> Result<RevokeOtherSessionsPayload> {
+        let caller = ctx.caller()?;
+        Ok(match settle(revoke_sessions::others(ctx.app()?, caller).await)? {
+            Ok(ended) => RevokeOtherSessionsPayload {
+                user: Some(User(caller.signed_in().map_err(error::unauthenticated)?.live.user.clone())),
+                revoked_session_count: i32::try_from(ended.len()).unwrap_or(i32::MAX),
+                revoked_session_ids: ended.iter().map(|id| ID(id.to_string())).collect(),
+                problems: Vec::new(),
+            },
+            Err(problems) => RevokeOtherSessionsPayload { problems, ..RevokeOtherSessionsPayload::default() },
+        })
+    }
+
+    /// Proves again who is there, for fields that require RECENT.
+    #[graphql(directive = auth::apply(AuthLevel::SignedIn), guard = "Requires(AuthLevel::SignedIn)")]
+    async fn reauthenticate(&self, ctx: &Context<'_>, input: ReauthenticateInput) -> Result<ReauthenticatePayload> {
+        let ReauthenticationProof::Password(password) = input.proof;
+        let given = reauthenticate::Given::Password(password);
+        Ok(match settle(reauthenticate::run(ctx.app()?, ctx.caller()?, given).await)? {
+            Ok(outcome) => {
+                let by = outcome.tokens.delivery;
+                let tokens = ctx.cookies()?.deliver(outcome.tokens, by);
+                ReauthenticatePayload { session: Some(outcome.session.into()), tokens: Some(Tokens(tokens)), problems: Vec::new() }
+            }
+            Err(problems) => ReauthenticatePayload { problems, ..ReauthenticatePayload::default() },
+        })
+    }
+}

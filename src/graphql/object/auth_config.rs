@@ -1,0 +1,98 @@
+//! What the deployment offers.
+
+use async_graphql::{Enum, SimpleObject};
+
+use super::{
+    challenge::Channel,
+    session::{LoginMethod, SecondFactorMethod},
+};
+use crate::{app::App, domain::username, ephemeral::challenges};
+
+/// What `signIn` takes as identifier.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the contract's and say it")]
+pub enum IdentifierKind {
+    Email,
+    Phone,
+    Username,
+}
+
+/// What a username must be.
+#[derive(SimpleObject, Clone, Debug)]
+pub struct UsernamePolicy {
+    /// In characters.
+    pub min_length: i32,
+    /// In characters.
+    pub max_length: i32,
+    /// A regular expression; never an `@` or a leading `+`, never digits alone.
+    pub pattern: String,
+}
+
+/// What a password must be.
+#[derive(SimpleObject, Clone, Debug)]
+pub struct PasswordPolicy {
+    /// In code points.
+    pub min_length: i32,
+    /// In code points.
+    pub max_length: i32,
+    /// 0 to 4, as zxcvbn scores.
+    pub min_strength: i32,
+    /// Whether known passwords are refused.
+    pub rejects_breached: bool,
+}
+
+/// What a sign-in page needs before anyone is signed in.
+#[derive(SimpleObject, Clone, Debug)]
+pub struct AuthConfig {
+    /// Whether new accounts are taken.
+    pub sign_up_enabled: bool,
+    /// What an account can begin with.
+    pub contacts: Vec<Channel>,
+    /// What `signIn` takes as identifier.
+    pub identifiers: Vec<IdentifierKind>,
+    /// What a username must be.
+    pub username_policy: UsernamePolicy,
+    /// ISO 3166-1 alpha-2: for phone numbers written without a country.
+    pub default_country: Option<String>,
+    /// BCP 47: languages of messages and pages.
+    pub locales: Vec<String>,
+    /// Digits of a code.
+    pub code_length: i32,
+    /// Never SIGN_UP.
+    pub login_methods: Vec<LoginMethod>,
+    /// What is taken as second factor.
+    pub second_factors: Vec<SecondFactorMethod>,
+    /// What a password must be.
+    pub password_policy: PasswordPolicy,
+}
+
+impl AuthConfig {
+    /// As the settings have it.
+    pub fn of(app: &App) -> Self {
+        let rules = &app.config.passwords;
+        let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+        let contacts =
+            [challenges::Channel::Email, challenges::Channel::Sms].into_iter().filter(|channel| app.offers(*channel)).map(Channel::from);
+        Self {
+            sign_up_enabled: app.config.sign_up.enabled,
+            contacts: contacts.collect(),
+            identifiers: vec![IdentifierKind::Email, IdentifierKind::Phone, IdentifierKind::Username],
+            username_policy: UsernamePolicy {
+                min_length: number(username::MIN_LENGTH),
+                max_length: number(username::MAX_LENGTH),
+                pattern: username::PATTERN.to_owned(),
+            },
+            default_country: app.config.phones.default_country.clone(),
+            locales: app.locales.iter().map(|locale| (*locale).to_owned()).collect(),
+            code_length: i32::try_from(crate::domain::code::DIGITS).unwrap_or_default(),
+            login_methods: vec![LoginMethod::Password],
+            second_factors: Vec::new(),
+            password_policy: PasswordPolicy {
+                min_length: number(rules.min_length),
+                max_length: number(rules.max_length),
+                min_strength: i32::from(rules.min_strength),
+                rejects_breached: true,
+            },
+        }
+    }
+}

@@ -1,0 +1,378 @@
+//! A signed-in device.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject, dataloader::DataLoader};
+use entity::{Timestamp, known_devices, user_sessions, users};
+use uuid::Uuid;
+
+use super::user::User;
+use crate::{
+    flows::{caller::Identity, refresh_session::is_live},
+    graphql::{
+        connection::{Page, PageArguments, PageInfo, Position, cursor},
+        context::ContextExt,
+        error,
+        loaders::{DeviceId, Loader, UserId},
+        scalar::DateTime,
+    },
+    storage::sessions,
+};
+
+/// A signed-in device.
+#[derive(Clone, Debug)]
+pub struct Session(pub Arc<user_sessions::Model>);
+
+impl From<user_sessions::Model> for Session {
+    fn from(row: user_sessions::Model) -> Self {
+        Self(Arc::new(row))
+    }
+}
+
+/// How a session stands.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "user_sessions::Status")]
+pub enum SessionStatus {
+    /// Live.
+    Active,
+    /// Live, and worth a look by its owner: its risk score is 50 or more.
+    Suspicious,
+    /// Over by itself.
+    Expired,
+    /// Ended by someone; after a token theft by SECURITY, with `suspicious` true.
+    Revoked,
+}
+
+/// With what `reauthenticate` can be answered.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the contract's and say it")]
+pub enum ReauthenticationMethod {
+    Password,
+    Totp,
+    RecoveryCode,
+    Passkey,
+    #[graphql(name = "OAUTH")]
+    OAuth,
+    EmailCode,
+    SmsCode,
+}
+
+/// Who did something.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "user_sessions::Actor")]
+#[expect(missing_docs, reason = "the names are the contract's and say it")]
+pub enum Actor {
+    User,
+    Admin,
+    System,
+    Security,
+}
+
+/// How a session began.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "user_sessions::LoginMethod")]
+#[expect(missing_docs, reason = "the names are the contract's and say it")]
+pub enum LoginMethod {
+    Password,
+    EmailCode,
+    PhoneCode,
+    MagicLink,
+    Passkey,
+    Oauth,
+    SignUp,
+}
+
+/// A second proof.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the contract's and say it")]
+pub enum SecondFactorMethod {
+    Totp,
+    RecoveryCode,
+    Passkey,
+    /// Asked for where the risk is high and the account has no second factor.
+    EmailCode,
+    SmsCode,
+}
+
+/// What kind of device.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "user_sessions::DeviceType")]
+#[expect(missing_docs, reason = "the names are the contract's and say it")]
+pub enum DeviceType {
+    Desktop,
+    Mobile,
+    Tablet,
+    Api,
+}
+
+/// What signed in, as its user agent tells.
+#[derive(SimpleObject, Clone, Debug)]
+pub struct Device {
+    /// What kind.
+    #[graphql(name = "type")]
+    pub kind: DeviceType,
+    /// For example `Firefox on Windows`.
+    pub name: String,
+    /// Its browser.
+    pub browser: Option<String>,
+    /// Its operating system.
+    pub os: Option<String>,
+    /// As sent.
+    pub user_agent: Option<String>,
+}
+
+/// Something unusual about a sign-in or refresh.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names are the contract's and say it")]
+pub enum RiskSignal {
+    NewDevice,
+    NewCountry,
+    ImpossibleTravel,
+    RecentFailures,
+    UserAgentChanged,
+    RefreshTokenReused,
+    AnonymousNetwork,
+}
+
+impl RiskSignal {
+    /// As the database keeps it.
+    fn from_stored(name: &str) -> Option<Self> {
+        Some(match name {
+            "new_device" => Self::NewDevice,
+            "new_country" => Self::NewCountry,
+            "impossible_travel" => Self::ImpossibleTravel,
+            "recent_failures" => Self::RecentFailures,
+            "user_agent_changed" => Self::UserAgentChanged,
+            "refresh_token_reused" => Self::RefreshTokenReused,
+            "anonymous_network" => Self::AnonymousNetwork,
+            _ => return None,
+        })
+    }
+}
+
+#[Object]
+impl Session {
+    async fn id(&self) -> ID {
+        ID(self.0.id.to_string())
+    }
+
+    async fn user(&self, ctx: &Context<'_>) -> Result<User> {
+        owner(ctx, self.0.user_id).await.map(User)
+    }
+
+    async fn status(&self, ctx: &Context<'_>) -> Result<SessionStatus> {
+        let now = ctx.app()?.clock.now();
+        Ok(match self.0.status {
+            user_sessions::Status::Active | user_sessions::Status::Suspicious if !is_live(&self.0, now) => SessionStatus::Expired,
+            status => status.into(),
+        })
+    }
+
+    /// Whether this is the session of the request.
+    async fn current(&self, ctx: &Context<'_>) -> Result<bool> {
+        Ok(matches!(&ctx.caller()?.identity, Identity::Session(me) if me.live.session.id == self.0.id))
+    }
+
+    async fn device(&self) -> Device {
+        Device {
+            kind: self.0.device_type.into(),
+            name: self.0.device_name.clone(),
+            browser: self.0.browser.clone(),
+            os: self.0.os.clone(),
+            user_agent: self.0.user_agent.clone(),
+        }
+    }
+
+    async fn ip_address(&self) -> Option<&str> {
+        self.0.ip_address.as_deref()
+    }
+
+    async fn login_method(&self) -> LoginMethod {
+        self.0.login_method.into()
+    }
+
+    /// Last time the person proved who they are.
+    async fn authenticated_at(&self) -> DateTime {
+        self.0.authenticated_at.into()
+    }
+
+    /// With what `reauthenticate` takes now: where a second factor is on, a code by e-mail or SMS is not enough.
+    async fn reauthentication_methods(&self, ctx: &Context<'_>) -> Result<Vec<ReauthenticationMethod>> {
+        let user = owner(ctx, self.0.user_id).await?;
+        Ok(if user.password_hash.is_some() { vec![ReauthenticationMethod::Password] } else { Vec::new() })
+    }
+
+    async fn trusted(&self, ctx: &Context<'_>) -> Result<bool> {
+        let Some(id) = self.0.known_device_id else { return Ok(false) };
+        let device: Option<known_devices::Model> = ctx.data::<DataLoader<Loader>>()?.load_one(DeviceId(id)).await?;
+        let now = ctx.app()?.clock.now();
+        Ok(device.and_then(|device| device.trusted_until).is_some_and(|until| until > now))
+    }
+
+    async fn suspicious(&self) -> bool {
+        self.0.is_suspicious
+    }
+
+    /// 0 (nothing unusual) to 100.
+    async fn risk_score(&self) -> i32 {
+        self.0.risk_score
+    }
+
+    async fn risk_signals(&self) -> Vec<RiskSignal> {
+        self.0.risk_signals.as_array().into_iter().flatten().filter_map(|signal| RiskSignal::from_stored(signal.as_str()?)).collect()
+    }
+
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+
+    async fn last_activity_at(&self) -> DateTime {
+        self.0.last_activity_at.into()
+    }
+
+    async fn expires_at(&self) -> DateTime {
+        self.0.expires_at.min(self.0.absolute_expires_at).into()
+    }
+
+    async fn revoked_at(&self) -> Option<DateTime> {
+        self.0.revoked_at.map(DateTime)
+    }
+
+    async fn revoked_by(&self) -> Option<Actor> {
+        self.0.revoked_by.map(Actor::from)
+    }
+
+    async fn revoked_reason(&self) -> Option<&str> {
+        self.0.revoked_reason.as_deref()
+    }
+}
+
+/// The user of a session: at hand where it is the caller, else loaded together with others.
+async fn owner(ctx: &Context<'_>, user_id: Uuid) -> Result<Arc<users::Model>> {
+    if let Identity::Session(me) = &ctx.caller()?.identity
+        && me.live.user.id == user_id
+    {
+        return Ok(Arc::clone(&me.live.user));
+    }
+    let loaded = ctx.data::<DataLoader<Loader>>()?.load_one(UserId(user_id)).await?;
+    loaded.ok_or_else(|| error::internal("a session without its user"))
+}
+
+/// Which sessions a list shows.
+#[derive(InputObject, Clone, Debug, Default)]
+pub struct SessionFilter {
+    /// For administrators.
+    pub user_id: Option<ID>,
+    /// Begun after this.
+    pub created_after: Option<DateTime>,
+    /// With at least this risk.
+    pub risk_score_at_least: Option<i32>,
+    /// Of any of these statuses.
+    pub status: Option<Vec<SessionStatus>>,
+    /// Marked suspicious, or not.
+    pub suspicious: Option<bool>,
+    /// From this address.
+    pub ip_address: Option<String>,
+}
+
+/// A place in a list of sessions.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionPosition(Timestamp, Uuid);
+
+impl Position for SessionPosition {
+    const PURPOSE: &'static str = "cursor.sessions";
+
+    fn to_bytes(&self) -> Vec<u8> {
+        [self.0.millis().to_be_bytes().as_slice(), self.1.as_bytes()].concat()
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (at, id) = bytes.split_first_chunk::<8>()?;
+        Some(Self(Timestamp::from_millis(i64::from_be_bytes(*at)), Uuid::from_slice(id).ok()?))
+    }
+}
+
+/// A page of sessions.
+pub struct SessionConnection {
+    rows: Vec<Session>,
+    has_next: bool,
+    has_previous: bool,
+    filter: sessions::Filter,
+}
+
+impl SessionConnection {
+    /// Reads a page of a user's sessions.
+    pub async fn of_user(ctx: &Context<'_>, user_id: Uuid, filter: Option<SessionFilter>, arguments: PageArguments) -> Result<Self> {
+        let app = ctx.app()?;
+        let asked = filter.unwrap_or_default();
+        if asked.user_id.is_some_and(|id| id.as_str() != user_id.to_string()) {
+            return Err(error::bad_request("`userId` is for administrators."));
+        }
+        let filter = sessions::Filter {
+            user_id: Some(user_id),
+            status: asked.status.map(|statuses| statuses.into_iter().map(Into::into).collect()),
+            suspicious: asked.suspicious,
+            created_after: asked.created_after.map(|at| at.0),
+            risk_score_at_least: asked.risk_score_at_least,
+            ip_address: asked.ip_address,
+        };
+        let page = Page::<SessionPosition>::ask(app, arguments)?;
+        let window = sessions::Window {
+            after: page.after.map(|position| (position.0, position.1)),
+            before: page.before.map(|position| (position.0, position.1)),
+            from_end: page.from_end,
+            limit: page.size + 1,
+        };
+        let rows = sessions::list(app.database.read(), &filter, window, app.clock.now()).await.map_err(error::storage)?;
+        let (rows, has_next, has_previous) = page.cut(rows);
+        Ok(Self { rows: rows.into_iter().map(Session::from).collect(), has_next, has_previous, filter })
+    }
+}
+
+/// Counting stops here.
+const COUNTED: u64 = 10_000;
+
+fn session_cursor(ctx: &Context<'_>, session: &Session) -> Result<String> {
+    Ok(cursor(ctx.app()?, &SessionPosition(session.0.created_at, session.0.id)))
+}
+
+#[Object]
+impl SessionConnection {
+    async fn edges(&self) -> Vec<SessionEdge> {
+        self.rows.iter().cloned().map(SessionEdge).collect()
+    }
+
+    async fn nodes(&self) -> &[Session] {
+        &self.rows
+    }
+
+    async fn page_info(&self, ctx: &Context<'_>) -> Result<PageInfo> {
+        Ok(PageInfo {
+            has_next_page: self.has_next,
+            has_previous_page: self.has_previous,
+            start_cursor: self.rows.first().map(|row| session_cursor(ctx, row)).transpose()?,
+            end_cursor: self.rows.last().map(|row| session_cursor(ctx, row)).transpose()?,
+        })
+    }
+
+    /// Exact up to 10,000, an estimate beyond.
+    async fn total_count(&self, ctx: &Context<'_>) -> Result<i32> {
+        let app = ctx.app()?;
+        let count = sessions::count(app.database.read(), &self.filter, COUNTED, app.clock.now()).await.map_err(error::storage)?;
+        Ok(i32::try_from(count).unwrap_or(i32::MAX))
+    }
+}
+
+/// A session in a list.
+pub struct SessionEdge(Session);
+
+#[Object]
+impl SessionEdge {
+    async fn cursor(&self, ctx: &Context<'_>) -> Result<String> {
+        session_cursor(ctx, &self.0)
+    }
+
+    async fn node(&self) -> &Session {
+        &self.0
+    }
+}

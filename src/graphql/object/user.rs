@@ -1,0 +1,197 @@
+//! A person with an account.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject, dataloader::DataLoader};
+use entity::{attempt_counters, users};
+
+use super::{
+    activity::ActivityConnection,
+    session::{SessionConnection, SessionFilter},
+};
+use crate::graphql::{
+    connection::PageArguments,
+    context::ContextExt,
+    loaders::{Loader, PasswordCounterOf},
+    scalar::{Date, DateTime, Json},
+};
+
+/// A person with an account.
+#[derive(Clone, Debug)]
+pub struct User(pub Arc<users::Model>);
+
+impl From<users::Model> for User {
+    fn from(row: users::Model) -> Self {
+        Self(Arc::new(row))
+    }
+}
+
+/// What a user may do.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "users::Role")]
+#[expect(missing_docs, reason = "the names are the contract's and say it")]
+pub enum Role {
+    User,
+    Admin,
+}
+
+/// Whether an account may be used.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "users::Status")]
+#[expect(missing_docs, reason = "the names are the contract's and say it")]
+pub enum UserStatus {
+    Active,
+    /// Not in use, by an administrator's choice; its owner cannot sign in.
+    Inactive,
+    Suspended,
+    Banned,
+}
+
+/// A postal address, as far as it is kept.
+#[derive(SimpleObject, Clone, Debug)]
+pub struct Address {
+    /// ISO 3166-1 alpha-2.
+    pub country: Option<String>,
+    /// State or province.
+    pub state: Option<String>,
+    /// Postal code.
+    pub postal_code: Option<String>,
+}
+
+impl User {
+    async fn password_counter(&self, ctx: &Context<'_>) -> Result<Option<attempt_counters::Model>> {
+        ctx.data::<DataLoader<Loader>>()?.load_one(PasswordCounterOf(self.0.id)).await
+    }
+}
+
+#[Object]
+impl User {
+    async fn id(&self) -> ID {
+        ID(self.0.id.to_string())
+    }
+
+    async fn email(&self) -> Option<&str> {
+        self.0.email.as_deref()
+    }
+
+    async fn email_verified_at(&self) -> Option<DateTime> {
+        self.0.email_verified_at.map(DateTime)
+    }
+
+    /// E.164, for example `+66812345678`.
+    async fn phone(&self) -> Option<&str> {
+        self.0.phone.as_deref()
+    }
+
+    async fn phone_verified_at(&self) -> Option<DateTime> {
+        self.0.phone_verified_at.map(DateTime)
+    }
+
+    async fn username(&self) -> Option<&str> {
+        self.0.username.as_deref()
+    }
+
+    /// What others see.
+    async fn display_name(&self) -> Option<&str> {
+        self.0.display_name.as_deref()
+    }
+
+    /// The whole name as its owner writes it; not everyone has a first and a last one.
+    async fn full_name(&self) -> Option<&str> {
+        self.0.full_name.as_deref()
+    }
+
+    async fn first_name(&self) -> Option<&str> {
+        self.0.first_name.as_deref()
+    }
+
+    async fn last_name(&self) -> Option<&str> {
+        self.0.last_name.as_deref()
+    }
+
+    async fn bio(&self) -> Option<&str> {
+        self.0.bio.as_deref()
+    }
+
+    /// BCP 47; the language of messages.
+    async fn locale(&self) -> Option<&str> {
+        self.0.locale.as_deref()
+    }
+
+    async fn date_of_birth(&self) -> Option<Date> {
+        self.0.date_of_birth.map(Date)
+    }
+
+    async fn address(&self) -> Option<Address> {
+        let address = Address { country: self.0.country.clone(), state: self.0.state.clone(), postal_code: self.0.postal_code.clone() };
+        (address.country.is_some() || address.state.is_some() || address.postal_code.is_some()).then_some(address)
+    }
+
+    async fn role(&self) -> Role {
+        self.0.role.into()
+    }
+
+    async fn status(&self) -> UserStatus {
+        self.0.status.into()
+    }
+
+    /// While set and in the future, password sign-in is refused.
+    async fn locked_until(&self, ctx: &Context<'_>) -> Result<Option<DateTime>> {
+        let now = ctx.app()?.clock.now();
+        let counter = self.password_counter(ctx).await?;
+        Ok(counter.and_then(|counter| counter.locked_until).filter(|until| *until > now).map(DateTime))
+    }
+
+    async fn failed_sign_in_attempts(&self, ctx: &Context<'_>) -> Result<i32> {
+        Ok(self.password_counter(ctx).await?.map_or(0, |counter| counter.total))
+    }
+
+    async fn has_password(&self) -> bool {
+        self.0.password_hash.is_some()
+    }
+
+    async fn last_password_change_at(&self) -> Option<DateTime> {
+        self.0.last_password_change_at.map(DateTime)
+    }
+
+    async fn sessions(
+        &self,
+        ctx: &Context<'_>,
+        filter: Option<SessionFilter>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<SessionConnection> {
+        SessionConnection::of_user(ctx, self.0.id, filter, PageArguments { first, after, last, before }).await
+    }
+
+    /// What happened to this account, newest first, without what only administrators may see.
+    async fn activity(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<ActivityConnection> {
+        ActivityConnection::of_user(ctx, self.0.id, PageArguments { first, after, last, before }).await
+    }
+
+    /// Data that the deployment keeps with a user; 16 KiB at most. Written by administrators, readable by the user.
+    async fn metadata(&self) -> Json {
+        Json(self.0.metadata.clone())
+    }
+
+    async fn last_sign_in_at(&self) -> Option<DateTime> {
+        self.0.last_login_at.map(DateTime)
+    }
+
+    async fn created_at(&self) -> DateTime {
+        self.0.created_at.into()
+    }
+
+    async fn updated_at(&self) -> DateTime {
+        self.0.updated_at.into()
+    }
+}

@@ -1,0 +1,80 @@
+//! The person who asks.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Error, ID, Object, Result};
+use entity::users::Role;
+use uuid::Uuid;
+
+use crate::{
+    flows::caller::{Caller, Identity, SignedIn},
+    graphql::{
+        auth_level::AuthLevel,
+        context::ContextExt,
+        error,
+        guard::{Requires, auth, authorize},
+        object::{node::Node, session::Session, user::User},
+    },
+    storage::{sessions, users},
+};
+
+/// The person who asks.
+#[derive(Default)]
+pub struct PersonQuery;
+
+#[Object]
+impl PersonQuery {
+    /// The signed-in user; null without credentials, UNAUTHENTICATED where they no longer hold.
+    async fn me(&self, ctx: &Context<'_>) -> Option<Result<User>> {
+        who(ctx).transpose().map(|me| Ok(User(Arc::clone(&me?.live.user))))
+    }
+
+    /// The session this request belongs to; null and UNAUTHENTICATED as with `me`.
+    async fn current_session(&self, ctx: &Context<'_>) -> Option<Result<Session>> {
+        who(ctx).transpose().map(|me| Ok(Session(Arc::clone(&me?.live.session))))
+    }
+
+    /// An own user or session by its id; administrators reach all of them.
+    #[graphql(directive = auth::apply(AuthLevel::SignedIn))]
+    async fn node(&self, ctx: &Context<'_>, id: ID) -> Option<Result<Node>> {
+        find_node(ctx, &id).await.transpose()
+    }
+
+    /// Where the event streams stand now: read state, then subscribe with this as `after`, and miss nothing in between.
+    #[graphql(directive = auth::apply(AuthLevel::SignedIn), guard = "Requires(AuthLevel::SignedIn)")]
+    async fn event_cursor(&self, ctx: &Context<'_>) -> Result<String> {
+        let app = ctx.app()?;
+        let me = ctx.caller()?.signed_in().map_err(error::unauthenticated)?;
+        let positions = app.events.position_now().await.map_err(error::storage)?;
+        Ok(app.cursor(positions, me.live.user.id))
+    }
+}
+
+/// Nobody without credentials, an error where they do not hold.
+fn who<'a>(ctx: &'a Context<'_>) -> Result<Option<&'a SignedIn>, Error> {
+    match &ctx.caller()?.identity {
+        Identity::Anonymous => Ok(None),
+        Identity::Refused(reason) => Err(error::unauthenticated(*reason)),
+        Identity::Session(me) => Ok(Some(me)),
+    }
+}
+
+async fn find_node(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
+    let (app, caller): (_, &Caller) = (ctx.app()?, ctx.caller()?);
+    authorize(app, caller, AuthLevel::SignedIn)?;
+    let me = caller.signed_in().map_err(error::unauthenticated)?;
+    let Ok(id) = Uuid::try_parse(id) else { return Ok(None) };
+    let is_admin = me.live.user.role == Role::Admin;
+    let db = app.database.read();
+    if id == me.live.user.id {
+        return Ok(Some(Node::User(User(Arc::clone(&me.live.user)))));
+    }
+    let session = sessions::find_by_id(db, id).await.map_err(error::storage)?;
+    if let Some(session) = session.filter(|session| is_admin || session.user_id == me.live.user.id) {
+        return Ok(Some(Node::Session(session.into())));
+    }
+    if is_admin {
+        return Ok(users::find_by_id(db, id).await.map_err(error::storage)?.map(|user| Node::User(user.into())));
+    }
+    Ok(None)
+}
