@@ -2,6 +2,7 @@
 
 pub mod authenticate;
 pub mod caller;
+pub mod event_streams;
 pub mod failure;
 pub mod live_sessions;
 pub mod signing_keys;
