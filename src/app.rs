@@ -143,7 +143,12 @@ impl App {
         let reader_database = Database::connect(&config.database.url, READER_CONNECTIONS).await?;
         let events = Events::connect(reader_database, clock.clone(), hints).await?;
         let live_sessions = Arc::new(LiveSessions::new(database.clone(), clock.clone(), events.freshness(), SESSIONS_KEPT));
-        let event_streams = Arc::new(EventStreams::new(events.clone(), Arc::clone(&live_sessions), key_ring.clone(), clock.clone()));
+        let event_streams = Arc::new(EventStreams {
+            events: events.clone(),
+            live_sessions: Arc::clone(&live_sessions),
+            key_ring: key_ring.clone(),
+            clock: clock.clone(),
+        });
         let signing_keys = KeyRotation::new(rotation(&config), secret_box.clone(), entropy.clone());
         signing_keys.ensure(database.write(), clock.now()).await?;
         let passwords = PasswordHasher::new(hashing(&config), entropy.clone())?;

@@ -13,7 +13,7 @@ use moka::sync::Cache;
 use uuid::Uuid;
 
 use crate::{
-    clock::{Clock, Timestamp},
+    clock::Timestamp,
     events::freshness::{Freshness, Stamp},
     storage::{database::Database, error::StorageError, live_sessions},
 };
@@ -38,7 +38,6 @@ pub struct LiveSession {
 #[derive(Debug)]
 pub struct LiveSessions {
     database: Database,
-    clock: Clock,
     freshness: Arc<Freshness>,
     kept: Cache<Uuid, Kept>,
     reads: AtomicU64,
@@ -53,9 +52,9 @@ struct Kept {
 impl LiveSessions {
     /// Keeps at most `capacity` sessions (some 2 KiB each).
     #[must_use]
-    pub fn new(database: Database, clock: Clock, freshness: Arc<Freshness>, capacity: u64) -> Self {
+    pub fn new(database: Database, freshness: Arc<Freshness>, capacity: u64) -> Self {
         let kept = Cache::builder().max_capacity(capacity).time_to_live(KEPT).build();
-        Self { database, clock, freshness, kept, reads: AtomicU64::new(0) }
+        Self { database, freshness, kept, reads: AtomicU64::new(0) }
     }
 
     /// The session and its user as they are now; none where the session has ended or expired, or its account is not active.
@@ -64,13 +63,13 @@ impl LiveSessions {
     ///
     /// # Errors
     /// Those of the database: then nobody knows, and the caller lets nobody in.
-    pub async fn get(&self, session_id: Uuid) -> Result<Option<Arc<LiveSession>>, StorageError> {
+    pub async fn get(&self, session_id: Uuid, now: Timestamp) -> Result<Option<Arc<LiveSession>>, StorageError> {
         if let Some(kept) = self.kept.get(&session_id)
             && self.freshness.holds(kept.stamp, session_id, kept.live.user.id)
         {
-            return Ok(self.lives(&kept.live).then_some(kept.live));
+            return Ok(lives(&kept.live, now).then_some(kept.live));
         }
-        self.read(session_id).await
+        self.read(session_id, now).await
     }
 
     /// Drops what is known of a session, after the commit of a change that no event tells.
@@ -90,7 +89,7 @@ impl LiveSessions {
         self.reads.load(Relaxed)
     }
 
-    async fn read(&self, session_id: Uuid) -> Result<Option<Arc<LiveSession>>, StorageError> {
+    async fn read(&self, session_id: Uuid, now: Timestamp) -> Result<Option<Arc<LiveSession>>, StorageError> {
         let stamp = self.freshness.stamp();
         self.reads.fetch_add(1, Relaxed);
         metrics::counter!("postern_live_session_reads_total").increment(1);
@@ -101,12 +100,12 @@ impl LiveSessions {
         let live = Arc::new(LiveSession { session: Arc::new(session), user: Arc::new(user) });
         // A slower reading may overwrite a newer one here; its older stamp then says that it is not to be believed.
         self.kept.insert(session_id, Kept { stamp, live: Arc::clone(&live) });
-        Ok(self.lives(&live).then_some(live))
+        Ok(lives(&live, now).then_some(live))
     }
+}
 
-    fn lives(&self, live: &LiveSession) -> bool {
-        live.user.status == users::Status::Active && expires_at(live) > self.clock.now()
-    }
+fn lives(live: &LiveSession, now: Timestamp) -> bool {
+    live.user.status == users::Status::Active && expires_at(live) > now
 }
 
 /// When the session expires unless it is refreshed.

@@ -7,6 +7,7 @@ pub mod change_password;
 pub mod confirm_sign_up;
 pub mod create_admin;
 pub mod enqueue_message;
+pub mod event_streams;
 pub mod failure;
 pub mod issue_tokens;
 pub mod live_sessions;

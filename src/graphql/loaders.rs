@@ -2,7 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use async_graphql::{Error, dataloader};
+use async_graphql::{
+    Context, Error,
+    dataloader::{self, DataLoader},
+};
 use entity::{attempt_counters, known_devices, user_sessions, users};
 use uuid::Uuid;
 
@@ -15,6 +18,16 @@ use crate::{
 
 /// Loads by key, once for an answer.
 pub struct Loader(pub Arc<App>);
+
+/// Loads what belongs to a key.
+pub async fn load<K>(ctx: &Context<'_>, key: K) -> Result<Option<<Loader as dataloader::Loader<K>>::Value>, Error>
+where
+    K: Send + Sync + std::hash::Hash + Eq + Clone + 'static,
+    Loader: dataloader::Loader<K, Error = Error>,
+{
+    let loader = ctx.data::<DataLoader<Loader>>().map_err(|_| error::internal("no loader in the context"))?;
+    loader.load_one(key).await
+}
 
 /// A user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

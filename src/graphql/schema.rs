@@ -4,14 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Schema as Built, SchemaBuilder, ValidationMode, dataloader::DataLoader};
 
-use super::{
-    guard::auth,
-    loaders::Loader,
-    mutation::Mutation,
-    object::{node::Node, sign_in_outcome::SignInOutcome},
-    query::Query,
-    subscription::Subscription,
-};
+use super::{loaders::Loader, mutation::Mutation, query::Query, subscription::Subscription};
 use crate::app::App;
 
 /// The public API.

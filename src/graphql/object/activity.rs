@@ -1,6 +1,6 @@
 //! What happened to an account, for its owner.
 
-use async_graphql::{Context, Enum, ID, Object, Result, dataloader::DataLoader};
+use async_graphql::{Context, Enum, ID, Object, Result};
 use entity::user_audit_log;
 use uuid::Uuid;
 
@@ -11,7 +11,7 @@ use crate::{
         connection::{Page, PageArguments, PageInfo, Position, cursor},
         context::ContextExt,
         error,
-        loaders::{Loader, SessionId},
+        loaders::{SessionId, load},
         scalar::DateTime,
     },
     storage::audit,
@@ -54,11 +54,7 @@ impl Activity {
 
     async fn session(&self, ctx: &Context<'_>) -> Option<Result<Session>> {
         let id = self.0.session_id?;
-        let loader = match ctx.data::<DataLoader<Loader>>() {
-            Ok(loader) => loader,
-            Err(fault) => return Some(Err(fault)),
-        };
-        loader.load_one(SessionId(id)).await.map(|session| session.map(Session)).transpose()
+        load(ctx, SessionId(id)).await.map(|session| session.map(Session)).transpose()
     }
 
     async fn device(&self) -> Option<Device> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject, dataloader::DataLoader};
+use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 use entity::{Timestamp, known_devices, user_sessions, users};
 use uuid::Uuid;
 
@@ -13,7 +13,7 @@ use crate::{
         connection::{Page, PageArguments, PageInfo, Position, cursor},
         context::ContextExt,
         error,
-        loaders::{DeviceId, Loader, UserId},
+        loaders::{DeviceId, UserId, load},
         scalar::DateTime,
     },
     storage::sessions,
@@ -204,7 +204,7 @@ impl Session {
 
     async fn trusted(&self, ctx: &Context<'_>) -> Result<bool> {
         let Some(id) = self.0.known_device_id else { return Ok(false) };
-        let device: Option<known_devices::Model> = ctx.data::<DataLoader<Loader>>()?.load_one(DeviceId(id)).await?;
+        let device: Option<known_devices::Model> = load(ctx, DeviceId(id)).await?;
         let now = ctx.app()?.clock.now();
         Ok(device.and_then(|device| device.trusted_until).is_some_and(|until| until > now))
     }
@@ -254,7 +254,7 @@ async fn owner(ctx: &Context<'_>, user_id: Uuid) -> Result<Arc<users::Model>> {
     {
         return Ok(Arc::clone(&me.live.user));
     }
-    let loaded = ctx.data::<DataLoader<Loader>>()?.load_one(UserId(user_id)).await?;
+    let loaded = load(ctx, UserId(user_id)).await?;
     loaded.ok_or_else(|| error::internal("a session without its user"))
 }
 

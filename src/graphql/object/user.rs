@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject, dataloader::DataLoader};
+use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 use entity::{attempt_counters, users};
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
 use crate::graphql::{
     connection::PageArguments,
     context::ContextExt,
-    loaders::{Loader, PasswordCounterOf},
+    loaders::{PasswordCounterOf, load},
     scalar::{Date, DateTime, Json},
 };
 
@@ -60,7 +60,7 @@ pub struct Address {
 
 impl User {
     async fn password_counter(&self, ctx: &Context<'_>) -> Result<Option<attempt_counters::Model>> {
-        ctx.data::<DataLoader<Loader>>()?.load_one(PasswordCounterOf(self.0.id)).await
+        load(ctx, PasswordCounterOf(self.0.id)).await
     }
 }
 

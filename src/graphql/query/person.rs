@@ -45,8 +45,7 @@ impl PersonQuery {
     async fn event_cursor(&self, ctx: &Context<'_>) -> Result<String> {
         let app = ctx.app()?;
         let me = ctx.caller()?.signed_in().map_err(error::unauthenticated)?;
-        let positions = app.events.position_now().await.map_err(error::storage)?;
-        Ok(app.cursor(positions, me.live.user.id))
+        app.event_streams.cursor_now(me.live.user.id).await.map_err(error::storage)
     }
 }
 

@@ -1,0 +1,115 @@
+//! Listening to events: a stream for a signed-in session, from a cursor or from now on.
+//!
+//! 1. The cursor, if any, is opened: it has to be ours, of this user, and not older than the log.
+//! 2. The stream begins to listen.
+//! 3. Only then is the session looked up, so that an end that comes in between is noticed by one or the other.
+
+use std::sync::Arc;
+
+use futures::{Stream, StreamExt};
+use uuid::Uuid;
+
+use super::{
+    caller::SignedIn,
+    live_sessions::{LiveSessions, expires_at},
+};
+use crate::{
+    clock::{Clock, Timestamp},
+    crypto::{authenticated_token::AuthenticatedToken, key_ring::KeyRing},
+    events::{
+        Event, Events, Of, SubscribeTo,
+        cursor::{Cursor, CursorRefusal},
+    },
+    storage::{account_events::Positions, error::StorageError},
+};
+
+const PURPOSE: &str = "event cursor";
+
+/// Opens streams and writes their cursors.
+#[derive(Debug)]
+pub struct EventStreams {
+    /// The bus.
+    pub events: Events,
+    /// Who lives.
+    pub live_sessions: Arc<LiveSessions>,
+    /// Seals the cursors.
+    pub key_ring: KeyRing,
+    /// Ages them.
+    pub clock: Clock,
+}
+
+/// Why a stream is not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The cursor is none of ours, or somebody else's.
+    CursorInvalid,
+    /// The log does not reach back so far.
+    CursorExpired,
+    /// The session is over.
+    SessionEnded,
+    /// The database did not answer.
+    Unavailable,
+}
+
+/// An event with the cursor to go on from.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// What happened.
+    pub event: Event,
+    /// Opaque.
+    pub cursor: String,
+}
+
+impl EventStreams {
+    /// Opens a stream. It ends when the session is over, and with nothing else.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub async fn open(
+        &self,
+        listener: &SignedIn,
+        of: Of,
+        after: Option<&str>,
+    ) -> Result<impl Stream<Item = Told> + Send + 'static + use<>, Refusal> {
+        let (session, user_id) = (&listener.live.session, listener.live.user.id);
+        let now = self.clock.now();
+        let after = after.map(|cursor| self.resume(cursor, user_id, now)).transpose()?;
+        let to = SubscribeTo { user_id, session_id: session.id, session_expires_at: expires_at(&listener.live), of, after };
+        let stream = self.events.subscribe(to);
+        match self.live_sessions.get(session.id, now).await {
+            Ok(Some(_)) => {}
+            Ok(None) => return Err(Refusal::SessionEnded),
+            Err(_) => return Err(Refusal::Unavailable),
+        }
+        let key_ring = self.key_ring.clone();
+        Ok(stream.map(move |event| {
+            let cursor = seal(&key_ring, user_id, event.row.at, event.resume);
+            Told { event, cursor }
+        }))
+    }
+
+    /// Where the streams stand now, for this reader.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn cursor_now(&self, reader: Uuid) -> Result<String, StorageError> {
+        let now = self.clock.now();
+        Ok(seal(&self.key_ring, reader, now, self.events.position_now().await?))
+    }
+
+    /// The positions of a cursor, for the reader that it was made for.
+    ///
+    /// # Errors
+    /// `CursorInvalid` and `CursorExpired`.
+    pub fn resume(&self, cursor: &str, reader: Uuid, now: Timestamp) -> Result<Positions, Refusal> {
+        let opened = AuthenticatedToken::open(&self.key_ring, PURPOSE, cursor).and_then(|bytes| Cursor::from_bytes(&bytes));
+        opened.ok_or(CursorRefusal::Invalid).and_then(|cursor| cursor.resume(reader, now)).map_err(|refusal| match refusal {
+            CursorRefusal::Invalid => Refusal::CursorInvalid,
+            CursorRefusal::Expired => Refusal::CursorExpired,
+        })
+    }
+}
+
+fn seal(key_ring: &KeyRing, owner: Uuid, at: Timestamp, positions: Positions) -> String {
+    AuthenticatedToken::seal(key_ring, PURPOSE, &Cursor { owner, at, positions }.to_bytes())
+}
