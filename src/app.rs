@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     clock::Clock,
-    config::{Config, SignUpContact, tokens::Algorithm as TokenAlgorithm},
+    config::{Config, Mode, Rate, SignUpContact, SigningAlgorithm},
     crypto::{
         key_ring::{KeyRing, NoSecret},
         password_hash::{Costs, PasswordHasher, SetUpError, Settings},
@@ -142,7 +142,7 @@ impl App {
         };
         let reader_database = Database::connect(&config.database.url, READER_CONNECTIONS).await?;
         let events = Events::connect(reader_database, clock.clone(), hints).await?;
-        let live_sessions = Arc::new(LiveSessions::new(database.clone(), clock.clone(), events.freshness(), SESSIONS_KEPT));
+        let live_sessions = Arc::new(LiveSessions::new(database.clone(), events.freshness(), SESSIONS_KEPT));
         let event_streams = Arc::new(EventStreams {
             events: events.clone(),
             live_sessions: Arc::clone(&live_sessions),
@@ -159,7 +159,7 @@ impl App {
         let app = Arc::new(Self {
             challenges: Challenges::new(Arc::clone(&store)),
             rate_limits: RateLimits::new(limits(&config), Arc::clone(&store)),
-            locales: crate::outbound::render::LOCALES,
+            locales: &["en", "th"],
             config,
             clock,
             entropy,
@@ -244,16 +244,13 @@ impl App {
 }
 
 async fn bring_up(config: &Config, database: &Database, clock: &Clock) -> Result<(), StartError> {
-    let missing = if config.is_production() { AtStart::Refuse } else { AtStart::Apply };
+    let missing = if config.mode == Mode::Production { AtStart::Check } else { AtStart::Apply };
     let problems = migrate::at_start(database, clock, missing).await?;
-    if let Some(first) = problems.first() {
-        if config.is_production() {
-            return Err(StartError::Integrity(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")));
-        }
-        tracing::warn!(problem = %first, more = problems.len() - 1, "the database's schema is not as it should be");
+    if !problems.is_empty() {
+        return Err(StartError::Integrity(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")));
     }
     let milliseconds = database.now_skew(clock).await?;
-    if config.is_production() && milliseconds.abs() > LARGEST_SKEW {
+    if config.mode == Mode::Production && milliseconds.abs() > LARGEST_SKEW {
         return Err(StartError::Clock { milliseconds });
     }
     Ok(())
@@ -261,8 +258,8 @@ async fn bring_up(config: &Config, database: &Database, clock: &Clock) -> Result
 
 fn rotation(config: &Config) -> Rotation {
     let algorithm = match config.tokens.algorithm {
-        TokenAlgorithm::Es256 => Algorithm::Es256,
-        TokenAlgorithm::EdDsa => Algorithm::EdDsa,
+        SigningAlgorithm::Es256 => Algorithm::Es256,
+        SigningAlgorithm::EdDsa => Algorithm::EdDsa,
     };
     Rotation { algorithm, every: config.tokens.rotate_after, access_ttl: config.tokens.access_ttl }
 }
@@ -279,7 +276,7 @@ const fn hashing(config: &Config) -> Settings {
 
 fn limits(config: &Config) -> Limits {
     let rules = &config.rate_limits;
-    let limit = |rate: crate::config::rate_limits::Rate| ephemeral::Limit::new(rate.count, rate.period);
+    let limit = |rate: Rate| ephemeral::Limit::new(rate.count, rate.period);
     Limits {
         enabled: rules.enabled,
         sign_in_per_ip: limit(rules.sign_in_per_ip),

@@ -15,7 +15,7 @@ const CONTEXT_WORD_CHARACTERS: std::ops::RangeInclusive<usize> = 3..=64;
 
 /// A password in NFKC, so that it is the same however a keyboard composes it; never trimmed, folded or cut. It has no `Debug`, and is wiped with the
 /// last of its clones.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Password(Arc<Zeroizing<String>>);
 
 /// Why a text cannot be a password.

@@ -46,7 +46,7 @@ fn verify(app: &App, access_token: &str, now: Timestamp) -> Result<Arc<Claims>, 
 async fn of_claims(app: &App, claims: Arc<Claims>) -> Identity {
     let session_id = claims.sid;
     let past = |reason| Identity::Past { reason, session_id };
-    let mut live = match app.live_sessions.get(session_id).await {
+    let mut live = match app.live_sessions.get(session_id, app.clock.now()).await {
         Ok(Some(live)) if live.user.id == claims.sub => live,
         Ok(_) => return past(Reason::SessionEnded),
         Err(_) => return past(Reason::Unavailable),
@@ -58,7 +58,7 @@ async fn of_claims(app: &App, claims: Arc<Claims>) -> Identity {
             return past(Reason::Unavailable);
         }
         app.live_sessions.invalidate(session_id);
-        live = match app.live_sessions.get(session_id).await {
+        live = match app.live_sessions.get(session_id, app.clock.now()).await {
             Ok(Some(live)) => live,
             Ok(None) => return past(Reason::SessionEnded),
             Err(_) => return past(Reason::Unavailable),

@@ -23,7 +23,7 @@ use crate::{
     app::App,
     clock::Timestamp,
     crypto::{keyed_hash::constant_time_eq, opaque_token::OpaqueToken},
-    domain::{password::Password, username::Username},
+    domain::password::Password,
     ephemeral::rate_limits::{Rule, ip_subject},
     storage::{link_tokens as storage, pending_sign_ups as sign_ups, spent_tokens},
 };

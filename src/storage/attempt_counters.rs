@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use entity::{Timestamp, attempt_counters};
-use sea_orm::{ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, Statement, Value, sea_query::Expr};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, Statement, Value,
+    sea_query::{Expr, ExprTrait},
+};
 use uuid::Uuid;
 
 use super::error::StorageError;

@@ -1,7 +1,7 @@
 //! Sign-ups before their contact is proved.
 
 use entity::{Timestamp, pending_sign_ups};
-use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use super::error::StorageError;
@@ -34,7 +34,7 @@ pub async fn insert_within(db: &impl ConnectionTrait, row: pending_sign_ups::Mod
 
 /// Removes every pending sign-up of a contact, once it belongs to a user. Returns their challenges.
 pub async fn consume_all_of_contact(db: &impl ConnectionTrait, channel: &str, contact: &str) -> Result<Vec<Uuid>, StorageError> {
-    let of_contact = pending_sign_ups::Column::Channel.eq(channel).and(pending_sign_ups::Column::Contact.eq(contact));
+    let of_contact = Condition::all().add(pending_sign_ups::Column::Channel.eq(channel)).add(pending_sign_ups::Column::Contact.eq(contact));
     let challenges: Vec<Uuid> = pending_sign_ups::Entity::find()
         .select_only()
         .column(pending_sign_ups::Column::ChallengeId)

@@ -11,7 +11,7 @@ pub async fn consume(db: &impl ConnectionTrait, kind: &str, id: &str, expires_at
     let row = spent_tokens::ActiveModel { kind: Set(kind.to_owned()), id: Set(id.to_owned()), expires_at: Set(expires_at) };
     let result = spent_tokens::Entity::insert(row)
         .on_conflict(OnConflict::columns([spent_tokens::Column::Kind, spent_tokens::Column::Id]).do_nothing().to_owned())
-        .do_nothing()
+        .try_insert()
         .exec_without_returning(db)
         .await?;
     Ok(matches!(result, TryInsertResult::Inserted(rows) if rows == 1))

@@ -152,7 +152,8 @@ impl RiskSignal {
 
 #[Object]
 impl Session {
-    async fn id(&self) -> ID {
+    /// Globally unique.
+    pub async fn id(&self) -> ID {
         ID(self.0.id.to_string())
     }
 

@@ -66,7 +66,8 @@ impl User {
 
 #[Object]
 impl User {
-    async fn id(&self) -> ID {
+    /// Globally unique.
+    pub async fn id(&self) -> ID {
         ID(self.0.id.to_string())
     }
 
