@@ -11,7 +11,12 @@ use reqwest::{
 };
 use serde_json::{Value, json};
 
-use super::{answer::Answer, cookies::CookieJar, gateway::{Door, Gateway}, socket::Socket};
+use super::{
+    answer::Answer,
+    cookies::CookieJar,
+    gateway::{Door, Gateway},
+    socket::Socket,
+};
 
 /// Strong enough for every account of the tests.
 pub const PASSWORD: &str = "plum-Kettle 47 sundial";
@@ -216,9 +221,8 @@ impl Visitor {
 
     /// Opens the link of a message and presses its button.
     pub async fn verify_email(&self, token: &str, password: Option<&str>) -> Answer {
-        let query = format!(
-            "mutation ($input: VerifyEmailInput!) {{ verifyEmail(input: $input) {{ email verifiedAt passwordKept {PROBLEMS} }} }}"
-        );
+        let query =
+            format!("mutation ($input: VerifyEmailInput!) {{ verifyEmail(input: $input) {{ email verifiedAt passwordKept {PROBLEMS} }} }}");
         self.graphql(&query, json!({"input": {"token": token, "password": password}})).await
     }
 

@@ -153,8 +153,10 @@ async fn undelivered(url: String) -> Result<Vec<String>, DbErr> {
     let database = Database::connect(&url).await?;
     let patience = Instant::now() + DELIVERY;
     loop {
-        let waiting =
-            entity::messages::Entity::find().filter(entity::messages::Column::State.eq(entity::messages::State::Pending)).all(&database).await?;
+        let waiting = entity::messages::Entity::find()
+            .filter(entity::messages::Column::State.eq(entity::messages::State::Pending))
+            .all(&database)
+            .await?;
         if waiting.is_empty() || Instant::now() > patience {
             database.close().await?;
             return Ok(waiting.into_iter().map(|message| format!("{} to {}", message.template, message.recipient)).collect());
