@@ -221,7 +221,7 @@ impl<E: Executor> Entry<E> {
     pub async fn execute(&self, prepared: Prepared, caller: &Arc<Caller>, data: Data) -> Answer {
         let kind = prepared.kind();
         let answer = match self.authorize(&prepared, caller) {
-            Err(error) => self.refuse(error, caller),
+            Err(error) => self.refuse(error, &caller.request_id),
             Ok(()) => self.run(prepared, caller, data).await,
         };
         count(kind, &answer);
@@ -250,7 +250,7 @@ impl<E: Executor> Entry<E> {
         E: 'static,
     {
         if let Err(error) = self.authorize(&prepared, caller) {
-            let answer = self.refuse(error, caller);
+            let answer = self.refuse(error, &caller.request_id);
             count(OperationType::Subscription, &answer);
             return futures::stream::iter([answer]).boxed();
         }
@@ -286,8 +286,8 @@ impl<E: Executor> Entry<E> {
     }
 
     /// An answer without execution.
-    pub fn refuse(&self, error: ServerError, caller: &Caller) -> Answer {
-        Answer { refused: true, ..self.finish(Response::from_errors(vec![error]), caller) }
+    pub fn refuse(&self, error: ServerError, request_id: &str) -> Answer {
+        Answer { refused: true, ..finish(Response::from_errors(vec![error]), request_id, self.config.introspection) }
     }
 
     fn finish(&self, response: Response, caller: &Caller) -> Answer {

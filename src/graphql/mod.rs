@@ -13,6 +13,7 @@ pub mod mutation;
 pub mod object;
 pub mod problem;
 pub mod query;
+pub mod response_cookies;
 pub mod root_fields;
 pub mod scalar;
 pub mod scan;

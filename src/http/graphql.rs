@@ -1,1 +1,235 @@
-//! `/graphql`: queries and mutations over HTTP.
+//! `POST` and `GET /graphql`: GraphQL over HTTP.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use async_graphql::{Executor, ServerError, parser::types::OperationType};
+use axum::{
+    body::Body,
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+
+use super::{
+    answer::{Media, refuse, refuse_by_code, respond, set_cookies},
+    authenticate::CookieUse,
+    gateway::{Arrival, Gateway},
+    graphiql,
+    origin::Verdict,
+    question::Parameters,
+};
+use crate::graphql::{
+    entry::{Answer, Prepared},
+    error,
+    response_cookies::ResponseCookies,
+};
+
+/// Answers `POST /graphql`.
+pub async fn post<E: Executor>(State(gateway): State<Arc<Gateway<E>>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let arrival = gateway.arrival(peer.ip(), &head.headers, "POST", "/graphql");
+    let mut response = match admit_post(&gateway, &arrival, &head.headers, body).await {
+        Err(refusal) => *refusal,
+        Ok((media, body)) => match Parameters::from_json(&body) {
+            Err(unreadable) => refuse(StatusCode::BAD_REQUEST, error::bad_request(unreadable.0), media, &arrival.request_id),
+            Ok(parameters) => answer(&gateway, arrival, &head.headers, parameters, media, CookieUse::Count).await,
+        },
+    };
+    gateway.settings.origins.expose(&head.headers, response.headers_mut());
+    response
+}
+
+/// Answers `GET /graphql`: a query, or GraphiQL for a browser.
+pub async fn get<E: Executor>(State(gateway): State<Arc<Gateway<E>>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request) -> Response {
+    let (head, _) = request.into_parts();
+    let query_string = head.uri.query().unwrap_or_default();
+    if gateway.settings.graphiql && wants_html(&head.headers) {
+        return graphiql::page();
+    }
+    let arrival = gateway.arrival(peer.ip(), &head.headers, "GET", "/graphql");
+    let mut response = match admit(&gateway, &arrival, &head.headers) {
+        Err(refusal) => *refusal,
+        Ok(_) if !gateway.settings.get_queries => method_not_allowed("Queries come by POST here.", Media::Json, &arrival),
+        Ok(media) => match Parameters::from_query_string(query_string) {
+            Err(unreadable) => refuse(StatusCode::BAD_REQUEST, error::bad_request(unreadable.0), media, &arrival.request_id),
+            // Another site can make a browser send this request with its cookies, but not this header.
+            Ok(parameters) => {
+                let cookies = if head.headers.contains_key("graphql-require-preflight") { CookieUse::Count } else { CookieUse::Ignore };
+                answer(&gateway, arrival, &head.headers, parameters, media, cookies).await
+            }
+        },
+    };
+    gateway.settings.origins.expose(&head.headers, response.headers_mut());
+    response
+}
+
+/// Answers `OPTIONS`: preflights.
+pub async fn options<E: Executor>(State(gateway): State<Arc<Gateway<E>>>, headers: HeaderMap) -> Response {
+    gateway.settings.origins.preflight(&headers)
+}
+
+/// What every request must pass, whatever its method: address, origin, media type.
+pub(super) fn admit<E>(gateway: &Gateway<E>, arrival: &Arrival, headers: &HeaderMap) -> Result<Media, Box<Response>> {
+    let media = Media::accepted(headers);
+    let told = media.unwrap_or(Media::Json);
+    gateway.admitted(arrival.ip).map_err(|error| Box::new(refuse_by_code(error, told, &arrival.request_id)))?;
+    if gateway.settings.origins.judge(headers) == Verdict::Foreign {
+        return Err(Box::new(refuse_by_code(error::forbidden_because("ORIGIN_NOT_ALLOWED"), told, &arrival.request_id)));
+    }
+    media.ok_or_else(|| {
+        let error = error::bad_request_because("NOT_ACCEPTABLE", "Answers are application/graphql-response+json or application/json.");
+        Box::new(refuse(StatusCode::NOT_ACCEPTABLE, error, told, &arrival.request_id))
+    })
+}
+
+async fn admit_post<E>(gateway: &Gateway<E>, arrival: &Arrival, headers: &HeaderMap, body: Body) -> Result<(Media, Bytes), Box<Response>> {
+    let media = admit(gateway, arrival, headers)?;
+    let body = read_json_body(headers, body, gateway.settings.max_body_bytes, gateway.settings.body_timeout).await;
+    Ok((media, body.map_err(|refusal| Box::new(refusal.respond(media, arrival)))?))
+}
+
+/// How a body is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyRefusal {
+    MediaType,
+    TooLarge,
+    TooSlow,
+    Broken,
+}
+
+impl BodyRefusal {
+    pub(super) fn respond(self, media: Media, arrival: &Arrival) -> Response {
+        let (status, reason, message) = match self {
+            Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", "Send application/json, in UTF-8."),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", "The body is too large."),
+            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "The body took too long to come."),
+            Self::Broken => (StatusCode::BAD_REQUEST, "BODY_INCOMPLETE", "The body did not come whole."),
+        };
+        let mut response = refuse(status, error::bad_request_because(reason, message), media, &arrival.request_id);
+        // What is left of the body is not read: the connection is of no more use.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        response
+    }
+}
+
+/// Reads a body of JSON within its limits. The content type is what makes a browser ask first before it sends another site's request.
+pub(super) async fn read_json_body(headers: &HeaderMap, body: Body, max: usize, timeout: Duration) -> Result<Bytes, BodyRefusal> {
+    if !is_json(headers) {
+        return Err(BodyRefusal::MediaType);
+    }
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|value| value.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > max) {
+        return Err(BodyRefusal::TooLarge);
+    }
+    tokio::time::timeout(timeout, collect(body, max)).await.unwrap_or(Err(BodyRefusal::TooSlow))
+}
+
+async fn collect(body: Body, max: usize) -> Result<Bytes, BodyRefusal> {
+    let mut chunks = body.into_data_stream();
+    // Nearly every body comes in one piece: it is used as it is.
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| BodyRefusal::Broken)?;
+        if first.len() + rest.len() + chunk.len() > max {
+            return Err(BodyRefusal::TooLarge);
+        }
+        if first.is_empty() {
+            first = chunk;
+        } else {
+            rest.extend_from_slice(&chunk);
+        }
+    }
+    if rest.is_empty() {
+        return Ok(first);
+    }
+    let mut whole = BytesMut::with_capacity(first.len() + rest.len());
+    whole.extend_from_slice(&first);
+    whole.extend_from_slice(&rest);
+    Ok(whole.freeze())
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return false };
+    let Ok(text) = value.to_str() else { return false };
+    let mut parts = text.split(';').map(str::trim);
+    let name = parts.next().unwrap_or_default();
+    let known = name.eq_ignore_ascii_case("application/json") || name.eq_ignore_ascii_case("application/graphql-response+json");
+    let utf8 = |part: &str| match part.split_once('=') {
+        Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8"),
+        _ => true,
+    };
+    known && parts.all(utf8)
+}
+
+fn wants_html(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accept| accept.split(',').any(|range| range.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/html")))
+}
+
+async fn answer<E: Executor>(
+    gateway: &Gateway<E>,
+    arrival: Arrival,
+    headers: &HeaderMap,
+    parameters: Parameters<'_>,
+    media: Media,
+    cookies: CookieUse,
+) -> Response {
+    if !parameters.has_document() {
+        return refuse(StatusCode::BAD_REQUEST, error::bad_request("The request has no \"query\"."), media, &arrival.request_id);
+    }
+    let prepared = match prepare(gateway, parameters, &arrival, media) {
+        Ok(prepared) => prepared,
+        Err(refusal) => return *refusal,
+    };
+    let presented = gateway.presented(headers, cookies);
+    let identity = gateway.identify(presented.credentials).await;
+    let request_id = arrival.request_id.clone();
+    let caller = Arc::new(gateway.caller(arrival, headers, presented.device_token, presented.refresh_cookie, identity));
+    let cookies = ResponseCookies::default();
+    let mut data = (gateway.request_data)(&caller);
+    data.insert(cookies.clone());
+    let answer = gateway.entry.execute(prepared, &caller, data).await;
+    let mut response = respond(&answer, media, &request_id);
+    let collected = cookies.take();
+    if !collected.is_empty() {
+        set_cookies(response.headers_mut(), &collected, gateway.settings.cookies);
+    }
+    response
+}
+
+fn prepare<E: Executor>(gateway: &Gateway<E>, parameters: Parameters<'_>, arrival: &Arrival, media: Media) -> Result<Prepared, Box<Response>> {
+    let refused = |error: ServerError| {
+        let answer = gateway.entry.refuse(error, &arrival.request_id);
+        Box::new(respond(&answer, media, &arrival.request_id))
+    };
+    let prepared = parameters.ask(|question| gateway.entry.prepare(question)).map_err(refused)?;
+    match (arrival.method, prepared.kind()) {
+        ("POST", OperationType::Subscription) => {
+            let error = error::bad_request_because("SUBSCRIPTION", "Subscriptions run at /graphql/ws and /graphql/stream.");
+            Err(Box::new(refuse(StatusCode::BAD_REQUEST, error, media, &arrival.request_id)))
+        }
+        (_, OperationType::Query) | ("POST", _) => Ok(prepared),
+        (_, OperationType::Mutation | OperationType::Subscription) => Err(Box::new(method_not_allowed("Only queries come by GET.", media, arrival))),
+    }
+}
+
+fn method_not_allowed(message: &'static str, media: Media, arrival: &Arrival) -> Response {
+    let error = error::bad_request_because("METHOD_NOT_ALLOWED", message);
+    let mut response = refuse(StatusCode::METHOD_NOT_ALLOWED, error, media, &arrival.request_id);
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+    response
+}
+
+/// The answer to a path or method that is not there, in the form of all others.
+pub(super) fn not_found(request_id: &str) -> Response {
+    let answer = Answer::refusal(error::bad_request_because("NOT_FOUND", "There is nothing here."), request_id);
+    let mut response = respond(&answer, Media::Json, request_id);
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    response.into_response()
+}

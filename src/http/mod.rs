@@ -1,14 +1,19 @@
 //! HTTP: routes, transports, and who asks.
 
+pub mod answer;
 pub mod authenticate;
 pub mod client_address;
 pub mod cookies;
 pub mod dev_inbox;
+pub mod gateway;
 pub mod graphiql;
 pub mod graphql;
 pub mod health;
 pub mod jwks;
 pub mod origin;
+pub mod question;
 pub mod router;
+pub mod socket_frames;
+pub mod sockets;
 pub mod stream;
 pub mod websocket;

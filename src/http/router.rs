@@ -1,1 +1,55 @@
-//! Which path leads where.
+//! The routes, and what every answer carries.
+
+use std::sync::Arc;
+
+use async_graphql::Executor;
+use axum::{
+    Router,
+    extract::Request,
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    middleware::{Next, from_fn},
+    response::Response,
+    routing::get,
+};
+
+use super::{gateway::Gateway, graphiql, graphql, stream, websocket};
+
+/// The routes of the GraphQL API. The server must give each connection's peer address (`ConnectInfo<SocketAddr>`).
+pub fn graphql_routes<E: Executor>(gateway: Arc<Gateway<E>>) -> Router {
+    let routes = Router::new()
+        .route("/graphql", get(graphql::get::<E>).post(graphql::post::<E>).options(graphql::options::<E>))
+        .route("/graphql/ws", get(websocket::handshake::<E>))
+        .route("/graphql/stream", get(stream::stream::<E>).post(stream::stream::<E>).options(graphql::options::<E>))
+        .with_state(Arc::clone(&gateway));
+    if gateway.settings.graphiql { routes.merge(graphiql::routes()) } else { routes }
+}
+
+/// Puts the last touches on the whole program's routes: an answer for unknown paths, and the headers of every answer.
+pub fn finish<E: Executor>(routes: Router, gateway: Arc<Gateway<E>>) -> Router {
+    let https = gateway.settings.https;
+    routes
+        .fallback(move || {
+            let request_id = gateway.request_id();
+            async move { graphql::not_found(&request_id) }
+        })
+        .layer(from_fn(move |request: Request, next: Next| async move {
+            let mut response: Response = next.run(request).await;
+            harden(response.headers_mut(), https);
+            response
+        }))
+}
+
+/// Adds the security headers that an answer has not set itself. `// H24`
+fn harden(headers: &mut HeaderMap, https: bool) {
+    let mut default = |name: HeaderName, value: &'static str| {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    };
+    default(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    default(header::REFERRER_POLICY, "no-referrer");
+    default(header::X_FRAME_OPTIONS, "DENY");
+    default(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+    default(header::CACHE_CONTROL, "no-store");
+    if https {
+        default(header::STRICT_TRANSPORT_SECURITY, "max-age=63072000; includeSubDomains");
+    }
+}
