@@ -190,7 +190,8 @@ impl App {
     }
 
     fn start_tasks(self: &Arc<Self>, renderer: Renderer, supervisor: &Supervisor) -> Result<(), StartError> {
-        let sinks = Sinks::from_settings(self.config.mail.url.as_ref(), self.config.mail.from.as_deref(), Inbox::Log)
+        let inbox = if self.config.mode == Mode::Development { Inbox::Open } else { Inbox::Closed };
+        let sinks = Sinks::from_settings(self.config.mail.url.as_ref(), self.config.mail.from.as_deref(), inbox)
             .map_err(|error| StartError::Mail(error.to_string()))?;
         let courier = Courier::new(Parts {
             database: self.database.clone(),

@@ -33,7 +33,13 @@ impl RefreshToken {
     /// The first token of a session: a random secret, generation 1.
     #[must_use]
     pub fn first(entropy: &Entropy, session_id: Uuid) -> Self {
-        Self { session_id, generation: 1, secret: entropy.bytes() }
+        Self::fresh(entropy, session_id, 1)
+    }
+
+    /// One with a secret that derives from no other.
+    #[must_use]
+    pub fn fresh(entropy: &Entropy, session_id: Uuid, generation: u32) -> Self {
+        Self { session_id, generation, secret: entropy.bytes() }
     }
 
     /// The one token that follows; `None` where the session's key is no longer among the deployment's secrets.

@@ -176,7 +176,7 @@ async fn rotate(
 /// A token with a new secret, for the generation after the session's.
 pub fn fresh(app: &App, session: &user_sessions::Model) -> RefreshToken {
     let generation = u32::try_from(session.refresh_generation).unwrap_or(0) + 1;
-    RefreshToken { generation, ..RefreshToken::first(&app.entropy, session.id) }
+    RefreshToken::fresh(&app.entropy, session.id, generation)
 }
 
 /// Puts `next` in the place of the session's current token, whole or not at all.

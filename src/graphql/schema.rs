@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Schema as Built, SchemaBuilder, ValidationMode, dataloader::DataLoader};
+use async_graphql::{
+    Schema as Built, SchemaBuilder, ValidationMode,
+    dataloader::DataLoader,
+    runtime::{TokioSpawner, TokioTimer},
+};
 
 use super::{loaders::Loader, mutation::Mutation, query::Query, subscription::Subscription};
 use crate::app::App;
@@ -16,7 +20,7 @@ fn builder() -> SchemaBuilder<Query, Mutation, Subscription> {
 
 /// The schema of a running program; `trusting` skips most of the validation, for documents that were validated before.
 pub fn build(app: &Arc<App>, mode: ValidationMode, introspection: bool) -> Schema {
-    let loader = DataLoader::new(Loader(Arc::clone(app)), tokio::spawn);
+    let loader = DataLoader::new(Loader(Arc::clone(app)), TokioSpawner::current(), TokioTimer::default());
     let builder = builder().data(Arc::clone(app)).data(loader).validation_mode(mode);
     if introspection { builder.finish() } else { builder.disable_introspection().disable_suggestions().finish() }
 }

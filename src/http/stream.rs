@@ -31,7 +31,11 @@ use crate::{
 const KEEP_ALIVE: Duration = Duration::from_secs(12);
 
 /// Answers both methods.
-pub async fn stream<E: Executor>(State(gateway): State<Arc<Gateway<E>>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request) -> Response {
+pub async fn stream<E: Executor>(
+    State(gateway): State<Arc<Gateway<E>>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
     let (head, body) = request.into_parts();
     let by_post = head.method == Method::POST;
     let arrival = gateway.arrival(peer.ip(), &head.headers, if by_post { "POST" } else { "GET" }, "/graphql/stream");
@@ -79,7 +83,11 @@ fn admit_to_stream<E>(gateway: &Gateway<E>, arrival: &Arrival, headers: &HeaderM
 fn cookies_of_a_get<E>(gateway: &Gateway<E>, headers: &HeaderMap) -> CookieUse {
     let same_origin = headers.get("sec-fetch-site").is_some_and(|value| value == "same-origin");
     let own_header = headers.contains_key("graphql-require-preflight");
-    if gateway.settings.origins.judge(headers) == Verdict::Allowed || same_origin || own_header { CookieUse::Count } else { CookieUse::Ignore }
+    if gateway.settings.origins.judge(headers) == Verdict::Allowed || same_origin || own_header {
+        CookieUse::Count
+    } else {
+        CookieUse::Ignore
+    }
 }
 
 async fn start<E: Executor>(
@@ -120,13 +128,7 @@ async fn start<E: Executor>(
         Some(answer) => futures::stream::iter([answer]).chain(answers).boxed(),
         None => answers,
     };
-    let events = Events {
-        end: end_of(gateway, ended),
-        answers,
-        caller,
-        _place: place,
-        finished: false,
-    };
+    let events = Events { end: end_of(gateway, ended), answers, caller, _place: place, finished: false };
     let mut response = Sse::new(events.into_stream()).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -1,11 +1,6 @@
 //! `GET /graphql/ws`: subscriptions, and nothing else, by `graphql-transport-ws`. One task per socket; it lives as long as its session.
 
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-    task::Poll,
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, task::Poll, time::Duration};
 
 use async_graphql::{Executor, parser::types::OperationType};
 use axum::{

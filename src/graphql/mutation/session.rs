@@ -7,7 +7,7 @@ use crate::{
     flows::{reauthenticate, refresh_session, revoke_sessions, sign_out},
     graphql::{
         auth_level::AuthLevel,
-        context::{ContextExt, CookieChange},
+        context::{ContextExt, clear_tokens, deliver},
         error,
         guard::{Requires, auth},
         object::{session::Session, tokens::Tokens, user::User},
@@ -106,12 +106,12 @@ impl SessionMutation {
         };
         Ok(match settle(refresh_session::run(ctx.app()?, caller, token).await)? {
             Ok(outcome) => {
-                let tokens = ctx.cookies()?.deliver(outcome.tokens, by);
+                let tokens = deliver(ctx, outcome.tokens, by)?;
                 RefreshSessionPayload { session: Some(outcome.session.into()), tokens: Some(Tokens(tokens)), problems: Vec::new() }
             }
             Err(problems) => {
                 if by == user_sessions::TokenDelivery::Cookie && caller.refresh_cookie.is_some() {
-                    ctx.cookies()?.push(CookieChange::ClearTokens);
+                    clear_tokens(ctx)?;
                 }
                 RefreshSessionPayload { problems, ..RefreshSessionPayload::default() }
             }
@@ -122,7 +122,7 @@ impl SessionMutation {
     async fn sign_out(&self, ctx: &Context<'_>, input: Option<SignOutInput>) -> Result<SignOutPayload> {
         let given = input.and_then(|input| input.refresh_token);
         let result = settle(sign_out::run(ctx.app()?, ctx.caller()?, given.as_deref()).await)?;
-        ctx.cookies()?.push(CookieChange::ClearTokens);
+        clear_tokens(ctx)?;
         Ok(match result {
             Ok(ended) => SignOutPayload { session_id: ended.map(|id| ID(id.to_string())), problems: Vec::new() },
             Err(problems) => SignOutPayload { problems, ..SignOutPayload::default() },
@@ -161,7 +161,7 @@ impl SessionMutation {
         Ok(match settle(reauthenticate::run(ctx.app()?, ctx.caller()?, given).await)? {
             Ok(outcome) => {
                 let by = outcome.tokens.delivery;
-                let tokens = ctx.cookies()?.deliver(outcome.tokens, by);
+                let tokens = deliver(ctx, outcome.tokens, by)?;
                 ReauthenticatePayload { session: Some(outcome.session.into()), tokens: Some(Tokens(tokens)), problems: Vec::new() }
             }
             Err(problems) => ReauthenticatePayload { problems, ..ReauthenticatePayload::default() },

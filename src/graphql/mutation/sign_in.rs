@@ -6,7 +6,7 @@ use entity::user_sessions;
 use crate::{
     flows::sign_in,
     graphql::{
-        context::ContextExt,
+        context::{self, ContextExt},
         object::{
             sign_in_outcome::{SignInOutcome, SignedIn},
             tokens::{TokenDelivery, Tokens},
@@ -57,7 +57,7 @@ pub fn deliver(
 ) -> Result<SignInPayload> {
     Ok(match result {
         Ok(signed_in) => {
-            let tokens = ctx.cookies()?.deliver(signed_in.tokens, by);
+            let tokens = context::deliver(ctx, signed_in.tokens, by)?;
             let outcome = SignInOutcome::SignedIn(SignedIn {
                 is_new_user: signed_in.is_new_user,
                 user: signed_in.user.into(),

@@ -8,9 +8,10 @@ use crate::{
     domain::profile::Profile,
     flows::{confirm_sign_up, resend_challenge, sign_up, verify_email},
     graphql::{
-        context::{ContextExt, CookieChange},
+        context::{ContextExt, DEVICE_COOKIE},
         object::{challenge::Challenge, tokens::TokenDelivery},
         problem::{Problem, settle},
+        response_cookies::CookieKind,
         scalar::{Date, DateTime},
     },
 };
@@ -30,7 +31,6 @@ pub enum ContactInput {
 
 /// What a person says about themselves.
 #[derive(InputObject, Default)]
-#[expect(missing_docs, reason = "the names are the contract's and say it")]
 pub struct ProfileInput {
     pub display_name: Option<String>,
     pub full_name: Option<String>,
@@ -44,7 +44,6 @@ pub struct ProfileInput {
 
 /// A postal address, as far as it is kept.
 #[derive(InputObject, Default)]
-#[expect(missing_docs, reason = "the names are the contract's and say it")]
 pub struct AddressInput {
     pub country: Option<String>,
     pub state: Option<String>,
@@ -152,7 +151,7 @@ impl SignUpMutation {
         let input = sign_up::Input { contact, password: input.password, username: input.username, profile };
         Ok(match settle(sign_up::run(ctx.app()?, ctx.caller()?, input).await)? {
             Ok(outcome) => {
-                ctx.cookies()?.push(CookieChange::Device { token: outcome.device_token });
+                ctx.cookies()?.set(CookieKind::Device, outcome.device_token, DEVICE_COOKIE);
                 SignUpPayload { challenge: Some(Challenge(outcome.challenge)), problems: Vec::new() }
             }
             Err(problems) => SignUpPayload { problems, ..SignUpPayload::default() },

@@ -53,7 +53,7 @@ impl PersonQuery {
 fn who<'a>(ctx: &'a Context<'_>) -> Result<Option<&'a SignedIn>, Error> {
     match &ctx.caller()?.identity {
         Identity::Anonymous => Ok(None),
-        Identity::Refused(reason) => Err(error::unauthenticated(*reason)),
+        Identity::Refused(reason) | Identity::Past { reason, .. } => Err(error::unauthenticated(*reason)),
         Identity::Session(me) => Ok(Some(me)),
     }
 }
