@@ -71,7 +71,8 @@ fn sign(key: &SigningKey, header: &Value, claims: &Value) -> String {
 }
 
 fn hs256(message: &str, secret: &[u8]) -> String {
-    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &EncodingKey::from_secret(secret), jsonwebtoken::Algorithm::HS256).unwrap();
+    let signature =
+        jsonwebtoken::crypto::sign(message.as_bytes(), &EncodingKey::from_secret(secret), jsonwebtoken::Algorithm::HS256).unwrap();
     format!("{message}.{signature}")
 }
 
@@ -188,7 +189,9 @@ fn keys_in_the_header_are_ignored() {
 fn type_issuer_audience_and_claims_are_checked() {
     let real = key(Algorithm::Es256, 1, from(START, None));
     let keys = keys(vec![real.clone()]);
-    for typ in [json!("JWT"), json!("jwt"), json!("id+jwt"), json!("refresh+jwt"), json!("AT+JWT"), json!(""), Value::Null, json!(["at+jwt"])] {
+    for typ in
+        [json!("JWT"), json!("jwt"), json!("id+jwt"), json!("refresh+jwt"), json!("AT+JWT"), json!(""), Value::Null, json!(["at+jwt"])]
+    {
         let mut header = genuine_header(&real);
         header["typ"] = typ.clone();
         assert_eq!(keys.verify(&sign(&real, &header, &json!(claims(START))), START, ISSUER, ISSUER), Err(Rejected::Invalid), "{typ}");
@@ -206,7 +209,11 @@ fn type_issuer_audience_and_claims_are_checked() {
     ] {
         let mut body = json!(claims(START));
         body[name] = value.clone();
-        assert_eq!(keys.verify(&sign(&real, &genuine_header(&real), &body), START, ISSUER, ISSUER), Err(Rejected::Invalid), "{name}: {value}");
+        assert_eq!(
+            keys.verify(&sign(&real, &genuine_header(&real), &body), START, ISSUER, ISSUER),
+            Err(Rejected::Invalid),
+            "{name}: {value}"
+        );
     }
     for name in ["iss", "aud", "sub", "sid", "gen", "jti", "iat", "exp", "auth_time", "amr", "acr", "role"] {
         let mut body = json!(claims(START));

@@ -9,7 +9,9 @@ use postern::{
     entropy::Entropy,
     flows::signing_keys::{KeyRotation, Rotation, SigningKeyFault},
 };
-use sea_orm::{ActiveModelTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, EntityTrait, IntoActiveModel, QueryOrder, Schema, Set};
+use sea_orm::{
+    ActiveModelTrait, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, EntityTrait, IntoActiveModel, QueryOrder, Schema, Set,
+};
 use secrecy::SecretString;
 
 const TTL: Duration = Duration::from_mins(10);
