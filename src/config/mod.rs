@@ -1,1 +1,238 @@
 //! The settings: defaults, then `postern.toml`, then the environment; every problem reported at once.
+
+mod codes;
+mod database;
+mod graphql;
+mod http;
+mod lockout;
+mod mail;
+mod messages;
+mod passwords;
+mod phones;
+mod rate_limits;
+mod reader;
+mod redis;
+mod reference;
+mod secret;
+mod sessions;
+mod sign_up;
+mod sources;
+mod telemetry;
+mod tokens;
+mod unknown;
+mod value;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use secrecy::SecretString;
+
+pub use self::{
+    codes::Codes,
+    database::Database,
+    graphql::Graphql,
+    http::Http,
+    lockout::Lockout,
+    mail::Mail,
+    messages::Messages,
+    passwords::Passwords,
+    phones::Phones,
+    rate_limits::{Rate, RateLimits},
+    reader::{Problem, Setting},
+    redis::Redis,
+    reference::reference,
+    sessions::Sessions,
+    sign_up::{SignUp, SignUpContact},
+    sources::Sources,
+    telemetry::{LogFormat, Telemetry},
+    tokens::{SigningAlgorithm, Tokens},
+};
+use self::{reader::Reader, value::Value};
+use crate::entropy::Entropy;
+
+/// Everything that an operator can choose.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// For whom the gateway runs.
+    pub mode: Mode,
+    /// Where files lie that the gateway makes itself.
+    pub data_dir: PathBuf,
+    /// Secrets of 32 bytes or more: the first seals, all open.
+    pub secret: Vec<SecretString>,
+    /// The HTTP surface.
+    pub http: Http,
+    /// Where the data lies.
+    pub database: Database,
+    /// Short-lived state that instances share.
+    pub redis: Redis,
+    /// E-mail.
+    pub mail: Mail,
+    /// The GraphQL surface.
+    pub graphql: Graphql,
+    /// How often things may happen.
+    pub rate_limits: RateLimits,
+    /// Passwords.
+    pub passwords: Passwords,
+    /// When guessing locks.
+    pub lockout: Lockout,
+    /// Code challenges.
+    pub codes: Codes,
+    /// Sign-up.
+    pub sign_up: SignUp,
+    /// Access tokens.
+    pub tokens: Tokens,
+    /// Sessions.
+    pub sessions: Sessions,
+    /// Messages.
+    pub messages: Messages,
+    /// Phone numbers.
+    pub phones: Phones,
+    /// The log.
+    pub telemetry: Telemetry,
+}
+
+/// For whom the gateway runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// For one developer, on loopback alone.
+    Development,
+    /// For everybody; missing and unsafe settings stop the start.
+    Production,
+}
+
+impl Value for Mode {
+    const FORM: &'static str = "development or production";
+
+    fn read(text: &str) -> Option<Self> {
+        match text {
+            "development" => Some(Self::Development),
+            "production" => Some(Self::Production),
+            _ => None,
+        }
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::Development => "development".to_owned(),
+            Self::Production => "production".to_owned(),
+        }
+    }
+}
+
+/// What reading the settings found.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// The settings; where one is wrong, its default.
+    pub config: Config,
+    /// Every setting with default, meaning and value in force, in the order of the reference.
+    pub settings: Vec<Setting>,
+    /// What is wrong; the gateway starts only where this is empty.
+    pub problems: Vec<Problem>,
+}
+
+impl Reading {
+    /// The settings, or everything that is wrong with them.
+    pub fn into_config(self) -> Result<Config, Vec<Problem>> {
+        if self.problems.is_empty() { Ok(self.config) } else { Err(self.problems) }
+    }
+}
+
+impl Config {
+    /// Reads the settings from file and environment. Touches no file but the given ones.
+    #[must_use]
+    pub fn read(sources: &Sources) -> Reading {
+        let layers = sources.layers();
+        let mut reader = Reader::new(&layers.figment);
+        let mode = reader.value(
+            "mode",
+            Mode::Development,
+            "development (one developer, loopback alone) or production (missing and unsafe settings stop the start).",
+        );
+        // A mode that cannot be read is the strict one, so that no check is skipped by a typing error.
+        reader.mode = if reader.problems.is_empty() { mode } else { Mode::Production };
+        let data_dir = reader.value(
+            "data_dir",
+            PathBuf::from("./data"),
+            "Where files lie that the gateway makes itself: the SQLite file, the secret of development.",
+        );
+        let secret = secret::read(&mut reader);
+        let http = Http::read(&mut reader);
+        let config = Self {
+            mode,
+            secret,
+            database: Database::read(&mut reader, &data_dir),
+            redis: Redis::read(&mut reader),
+            mail: Mail::read(&mut reader),
+            graphql: Graphql::read(&mut reader),
+            rate_limits: RateLimits::read(&mut reader),
+            passwords: Passwords::read(&mut reader),
+            lockout: Lockout::read(&mut reader),
+            codes: Codes::read(&mut reader),
+            sign_up: SignUp::read(&mut reader),
+            tokens: Tokens::read(&mut reader, &http),
+            sessions: Sessions::read(&mut reader),
+            messages: Messages::read(&mut reader),
+            phones: Phones::read(&mut reader),
+            telemetry: Telemetry::read(&mut reader),
+            data_dir,
+            http,
+        };
+        let mut problems = layers.problems;
+        problems.append(&mut reader.problems);
+        problems.extend(unknown::in_file(&layers.file_keys, &reader.settings));
+        problems.extend(unknown::in_environment(sources.variables(), &reader.settings));
+        Reading { config, settings: reader.settings, problems }
+    }
+
+    /// Makes what the start needs: the data folder where the gateway keeps files of its own, and in development, at the first start, the secret.
+    pub fn prepare(&mut self, entropy: &Entropy) -> Result<(), Problem> {
+        let makes_secret = self.mode == Mode::Development && self.secret.is_empty();
+        if makes_secret || self.database.url == database::sqlite_url(&self.data_dir) {
+            secret::make_folder(&self.data_dir)?;
+        }
+        if makes_secret {
+            self.secret = vec![secret::load_or_make(&self.data_dir, entropy)?];
+        }
+        Ok(())
+    }
+
+    /// Takes over the address that the system chose where the settings asked for port 0, also in what follows from it.
+    pub fn listening_on(&mut self, address: SocketAddr) {
+        let before = self.http.public_base().to_owned();
+        self.http.listening_on(address);
+        let base = self.http.public_base();
+        for claim in [&mut self.tokens.issuer, &mut self.tokens.audience] {
+            if *claim == before {
+                base.clone_into(claim);
+            }
+        }
+    }
+
+    /// What is allowed but surely not meant.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.mode == Mode::Production && self.http.is_local() {
+            warnings.push(format!("http.public_url is {}: links in messages lead nowhere for anybody else", self.http.public_base()));
+        }
+        if self.mode == Mode::Production && self.redis.urls.is_empty() && !self.database.is_sqlite() {
+            warnings.push("redis.url is not set: several instances would not share challenges and rate limits".to_owned());
+        }
+        warnings
+    }
+
+    /// Settings for tests: development, embedded, a fixed secret, any free port, and hashes that cost next to nothing.
+    #[must_use]
+    pub fn for_tests(data_dir: &Path) -> Self {
+        let sources = Sources::of([
+            ("POSTERN_DATA_DIR", data_dir.to_string_lossy().as_ref()),
+            ("POSTERN_SECRET", "a fixed secret of the tests, long enough"),
+            ("POSTERN_HTTP__LISTEN", "127.0.0.1:0"),
+            ("POSTERN_PASSWORDS__MEMORY_KIB", "8"),
+            ("POSTERN_PASSWORDS__PASSES", "1"),
+        ]);
+        Self::read(&sources).config
+    }
+}

@@ -11,9 +11,13 @@ use std::{
 };
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode, Statement,
-    TransactionOptions, TransactionTrait,
-    sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode,
+    SqlxPostgresConnector, SqlxSqliteConnector, Statement, TransactionOptions, TransactionTrait,
+    sqlx::{
+        pool::PoolOptions,
+        postgres::PgConnectOptions,
+        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+    },
 };
 use sha2::{Digest, Sha256};
 
@@ -26,6 +30,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection that lay idle for longer is asked whether it still lives before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+/// How long one schema step may take, or wait for the other instance that takes it.
+const STEPS_TIMEOUT: Duration = Duration::from_mins(10);
 const SQLITE_READERS: u32 = 4;
 
 /// Which database it is.
@@ -179,6 +185,24 @@ impl Database {
             Backend::Postgres => {
                 let pool = self.write.get_postgres_connection_pool();
                 vec![PoolState { pool: "all", open: pool.size(), idle: count(pool.num_idle()) }]
+            }
+        }
+    }
+
+    /// A connection of its own for schema steps: they may take minutes, wait for another instance, and on SQLite rebuild tables that others refer to.
+    pub(super) fn connect_for_steps(&self) -> DatabaseConnection {
+        match self.backend {
+            Backend::Sqlite => {
+                let options = self.write.get_sqlite_connection_pool().connect_options();
+                let options = SqliteConnectOptions::clone(&options).foreign_keys(false).busy_timeout(STEPS_TIMEOUT);
+                SqlxSqliteConnector::from_sqlx_sqlite_pool(PoolOptions::new().max_connections(1).connect_lazy_with(options))
+            }
+            Backend::Postgres => {
+                let options = self.write.get_postgres_connection_pool().connect_options();
+                let limit = STEPS_TIMEOUT.as_millis().to_string();
+                let options = PgConnectOptions::clone(&options)
+                    .options([("statement_timeout", limit.as_str()), ("idle_in_transaction_session_timeout", limit.as_str())]);
+                SqlxPostgresConnector::from_sqlx_postgres_pool(PoolOptions::new().max_connections(1).connect_lazy_with(options))
             }
         }
     }

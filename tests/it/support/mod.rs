@@ -1,1 +1,21 @@
-//! The harness: gateways, actors, and what they see.
+//! What tests from outside stand on: gateways that start and vanish, and actors who use their public API alone.
+#![allow(dead_code, reason = "each test module uses its part")]
+
+mod actors;
+mod answer;
+mod cookies;
+mod gateway;
+mod inbox;
+mod place;
+mod program;
+mod servers;
+mod socket;
+
+pub use self::{
+    actors::{Challenge, Delivery, Member, PASSWORD, Visitor},
+    answer::Answer,
+    gateway::Gateway,
+    inbox::Message,
+    servers::{postgres, redis},
+    socket::{Closed, Frame, Socket},
+};

@@ -1,0 +1,45 @@
+//! How messages speak.
+
+use std::time::Duration;
+
+use super::reader::Reader;
+
+/// Settings of messages.
+#[derive(Clone, Debug)]
+pub struct Messages {
+    /// What messages call the product; it also counts against passwords that contain it.
+    pub product_name: String,
+    /// The deployment's language: `en` or `th`.
+    pub locale: String,
+    /// How long a message is tried before it counts as dead.
+    pub retry_for: Duration,
+}
+
+impl Messages {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Self {
+        let messages = Self {
+            product_name: reader.value(
+                "messages.product_name",
+                "Postern".to_owned(),
+                "What messages call the product; passwords must not lean on it.",
+            ),
+            locale: reader.value(
+                "messages.locale",
+                "en".to_owned(),
+                "The language of messages where neither request nor user has one: en or th.",
+            ),
+            retry_for: reader.duration(
+                "messages.retry_for",
+                Duration::from_hours(24),
+                "How long a message is tried before it is given up.",
+            ),
+        };
+        if messages.product_name.is_empty() || messages.product_name.chars().count() > 60 {
+            reader.problem("messages.product_name", "must have from 1 to 60 characters");
+        }
+        if !matches!(messages.locale.as_str(), "en" | "th") {
+            reader.problem("messages.locale", "must be en or th");
+        }
+        messages
+    }
+}

@@ -1,0 +1,377 @@
+//! People with a browser or an app: what they can do, they do through the public API.
+
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex},
+};
+
+use reqwest::{
+    Method, RequestBuilder,
+    header::{ACCEPT, AUTHORIZATION, COOKIE, ORIGIN, USER_AGENT},
+};
+use serde_json::{Value, json};
+
+use super::{
+    answer::Answer,
+    cookies::CookieJar,
+    gateway::{Door, Gateway},
+    socket::Socket,
+};
+
+/// Strong enough for every account of the tests.
+pub const PASSWORD: &str = "plum-Kettle 47 sundial";
+
+const FIREFOX: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0";
+const PROBLEMS: &str = "problems { code message path retryAfterSeconds attemptsLeft }";
+const TOKENS: &str = "tokens { accessToken accessTokenExpiresAt refreshToken refreshTokenExpiresAt deviceToken }";
+
+/// How tokens travel to somebody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// As cookies: a browser.
+    Cookie,
+    /// In the answer: a native app.
+    Body,
+}
+
+/// Somebody who is not signed in, with a device and an address of their own. Clones share the device.
+#[derive(Clone)]
+pub struct Visitor {
+    door: Arc<Door>,
+    device: Arc<Mutex<Device>>,
+    delivery: Delivery,
+    address: IpAddr,
+    user_agent: String,
+}
+
+/// What a device keeps.
+#[derive(Default)]
+struct Device {
+    cookies: CookieJar,
+    token: Option<String>,
+}
+
+/// A code challenge as it was answered.
+#[derive(Clone, Debug)]
+pub struct Challenge {
+    pub id: String,
+    /// All of it.
+    pub fields: Value,
+}
+
+/// Somebody who is signed in.
+#[derive(Clone)]
+pub struct Member {
+    pub visitor: Visitor,
+    pub user_id: String,
+    pub session_id: String,
+    pub is_new_user: bool,
+    tokens: Arc<Mutex<Tokens>>,
+}
+
+/// The tokens that somebody holds now.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    pub access: String,
+    /// None where it is a cookie.
+    pub refresh: Option<String>,
+}
+
+impl Visitor {
+    pub(super) fn new(door: Arc<Door>, delivery: Delivery) -> Self {
+        let address = door.place.next_address();
+        Self { door, device: Arc::default(), delivery, address, user_agent: FIREFOX.to_owned() }
+    }
+
+    /// The same person at another instance: device and address stay.
+    pub fn at(&self, gateway: &Gateway) -> Self {
+        Self { door: Arc::clone(gateway.door()), ..self.clone() }
+    }
+
+    /// The same device, seen from another address.
+    pub fn from_address(&self, address: &str) -> Self {
+        Self { address: address.parse().unwrap(), ..self.clone() }
+    }
+
+    /// The same device, saying that it is something else.
+    pub fn with_user_agent(&self, user_agent: &str) -> Self {
+        Self { user_agent: user_agent.to_owned(), ..self.clone() }
+    }
+
+    pub fn door(&self) -> &Door {
+        &self.door
+    }
+
+    pub fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    pub fn is_browser(&self) -> bool {
+        self.delivery == Delivery::Cookie
+    }
+
+    /// A copy of the cookies that the browser holds.
+    pub fn cookies(&self) -> CookieJar {
+        self.device.lock().unwrap().cookies.clone()
+    }
+
+    /// Lets a test lay a hand on the cookies.
+    pub fn change_cookies(&self, change: impl FnOnce(&mut CookieJar)) {
+        change(&mut self.device.lock().unwrap().cookies);
+    }
+
+    /// The device token of an app, if it was given one.
+    pub fn device_token(&self) -> Option<String> {
+        self.device.lock().unwrap().token.clone()
+    }
+
+    /// A request of this device to any path, without credentials other than its cookies.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let mut request = self
+            .door
+            .client
+            .request(method, format!("http://{}{path}", self.door.address))
+            .header(USER_AGENT, &self.user_agent)
+            .header("x-forwarded-for", self.address.to_string());
+        let device = self.device.lock().unwrap();
+        if self.is_browser() {
+            request = request.header(ORIGIN, &self.door.origin);
+            if let Some(cookies) = device.cookies.header() {
+                request = request.header(COOKIE, cookies);
+            }
+        } else if let Some(token) = &device.token {
+            request = request.header("postern-device", token);
+        }
+        request
+    }
+
+    /// Sends an operation.
+    pub async fn graphql(&self, query: &str, variables: Value) -> Answer {
+        self.graphql_with(query, variables, None).await
+    }
+
+    /// Sends an operation with an access token of one's choice.
+    pub async fn graphql_with(&self, query: &str, variables: Value, token: Option<&str>) -> Answer {
+        let mut request = self
+            .request(Method::POST, "/graphql")
+            .header(ACCEPT, "application/graphql-response+json")
+            .json(&json!({"query": query, "variables": variables}));
+        if let Some(token) = token {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let answer = Answer::of(request.send().await.unwrap()).await;
+        if self.is_browser() {
+            self.device.lock().unwrap().cookies.keep(&answer.headers);
+        }
+        answer
+    }
+
+    /// Asks to sign up, with whatever input.
+    pub async fn try_sign_up(&self, input: Value) -> Answer {
+        let query = format!(
+            "mutation ($input: SignUpInput!) {{ signUp(input: $input) {{
+                challenge {{ id state purpose channel destination codeLength attemptsLeft expiresAt resendAt }} {PROBLEMS} }} }}"
+        );
+        self.graphql(&query, json!({"input": input})).await
+    }
+
+    /// Signs up by e-mail.
+    pub async fn sign_up(&self, email: &str, password: &str) -> Challenge {
+        self.try_sign_up(json!({"contact": {"email": email}, "password": password})).await.expect_done().into()
+    }
+
+    /// Answers a challenge of a sign-up, rightly or not.
+    pub async fn try_confirm(&self, challenge: &Challenge, code: &str) -> Answer {
+        let query = signing_in("confirmSignUp", "ConfirmSignUpInput");
+        self.graphql(&query, json!({"input": {"challengeId": challenge.id, "code": code, "tokenDelivery": self.token_delivery()}})).await
+    }
+
+    /// Answers a challenge of a sign-up rightly, and is signed in.
+    pub async fn confirm(&self, challenge: &Challenge, code: &str) -> Member {
+        Member::of(self, &self.try_confirm(challenge, code).await.expect_done()["outcome"])
+    }
+
+    /// Signs up, reads the code and is signed in, by a new account.
+    pub async fn becomes_member(&self, email: &str) -> Member {
+        let challenge = self.sign_up(email, PASSWORD).await;
+        let code = self.door.next_message(email).await.code();
+        self.confirm(&challenge, &code).await
+    }
+
+    /// Tries a password.
+    pub async fn try_sign_in(&self, identifier: &str, password: &str) -> Answer {
+        let query = signing_in("signIn", "SignInInput");
+        let input = json!({"identifier": identifier, "password": password, "tokenDelivery": self.token_delivery()});
+        self.graphql(&query, json!({"input": input})).await
+    }
+
+    /// Signs in.
+    pub async fn sign_in(&self, identifier: &str, password: &str) -> Member {
+        Member::of(self, &self.try_sign_in(identifier, password).await.expect_done()["outcome"])
+    }
+
+    /// Asks for a code again.
+    pub async fn try_resend(&self, challenge: &Challenge) -> Answer {
+        let query = format!(
+            "mutation ($input: ResendChallengeInput!) {{ resendChallenge(input: $input) {{
+                challenge {{ id state purpose channel destination codeLength attemptsLeft expiresAt resendAt }} {PROBLEMS} }} }}"
+        );
+        self.graphql(&query, json!({"input": {"challengeId": challenge.id}})).await
+    }
+
+    /// Opens the link of a message and presses its button.
+    pub async fn verify_email(&self, token: &str, password: Option<&str>) -> Answer {
+        let query =
+            format!("mutation ($input: VerifyEmailInput!) {{ verifyEmail(input: $input) {{ email verifiedAt passwordKept {PROBLEMS} }} }}");
+        self.graphql(&query, json!({"input": {"token": token, "password": password}})).await
+    }
+
+    /// Trades a refresh token: the given one, else that of the cookie.
+    pub async fn try_refresh(&self, refresh_token: Option<&str>) -> Answer {
+        let query = format!(
+            "mutation ($input: RefreshSessionInput) {{ refreshSession(input: $input) {{ session {{ id status }} {TOKENS} {PROBLEMS} }} }}"
+        );
+        self.graphql(&query, json!({"input": refresh_token.map(|token| json!({"refreshToken": token}))})).await
+    }
+
+    /// A socket without an access token.
+    pub async fn socket(&self) -> Socket {
+        Socket::of(self, None).await
+    }
+
+    fn token_delivery(&self) -> &'static str {
+        match self.delivery {
+            Delivery::Cookie => "COOKIE",
+            Delivery::Body => "BODY",
+        }
+    }
+}
+
+/// A mutation that ends with somebody signed in.
+fn signing_in(field: &str, input: &str) -> String {
+    format!(
+        "mutation ($input: {input}!) {{ {field}(input: $input) {{ outcome {{ __typename
+            ... on SignedIn {{ isNewUser user {{ id email username }} session {{ id status loginMethod device {{ type name }} }} {TOKENS} }}
+            ... on VerificationRequired {{ challenge {{ id }} }} }} {PROBLEMS} }} }}"
+    )
+}
+
+impl From<Value> for Challenge {
+    fn from(payload: Value) -> Self {
+        let fields = payload["challenge"].clone();
+        Self { id: fields["id"].as_str().expect("a challenge has an id").to_owned(), fields }
+    }
+}
+
+impl Tokens {
+    fn of(fields: &Value) -> Self {
+        let text = |name: &str| fields[name].as_str().map(str::to_owned);
+        Self { access: text("accessToken").expect("there is an access token"), refresh: text("refreshToken") }
+    }
+}
+
+impl Member {
+    fn of(visitor: &Visitor, outcome: &Value) -> Self {
+        assert_eq!(outcome["__typename"], "SignedIn", "{outcome}");
+        if let Some(token) = outcome["tokens"]["deviceToken"].as_str() {
+            visitor.device.lock().unwrap().token = Some(token.to_owned());
+        }
+        Self {
+            visitor: visitor.clone(),
+            user_id: outcome["user"]["id"].as_str().unwrap().to_owned(),
+            session_id: outcome["session"]["id"].as_str().unwrap().to_owned(),
+            is_new_user: outcome["isNewUser"] == true,
+            tokens: Arc::new(Mutex::new(Tokens::of(&outcome["tokens"]))),
+        }
+    }
+
+    /// The same person at another instance.
+    pub fn at(&self, gateway: &Gateway) -> Self {
+        Self { visitor: self.visitor.at(gateway), ..self.clone() }
+    }
+
+    /// The tokens held now.
+    pub fn tokens(&self) -> Tokens {
+        self.tokens.lock().unwrap().clone()
+    }
+
+    /// Sends an operation: a browser by its cookies, an app by its access token.
+    pub async fn graphql(&self, query: &str, variables: Value) -> Answer {
+        let token = (!self.visitor.is_browser()).then(|| self.tokens().access);
+        self.visitor.graphql_with(query, variables, token.as_deref()).await
+    }
+
+    /// Sends an operation by the access token alone.
+    pub async fn graphql_by_token(&self, query: &str, variables: Value) -> Answer {
+        self.visitor.graphql_with(query, variables, Some(&self.tokens().access)).await
+    }
+
+    /// `me` with id, e-mail and username; null where signed out.
+    pub async fn me(&self) -> Value {
+        self.graphql("{ me { id email username } }", json!({})).await.expect_field()
+    }
+
+    /// Where the event streams stand now.
+    pub async fn event_cursor(&self) -> String {
+        self.graphql("{ eventCursor }", json!({})).await.expect_field().as_str().unwrap().to_owned()
+    }
+
+    /// Own sessions, newest first, with id, status and `current`.
+    pub async fn sessions(&self) -> Vec<Value> {
+        let query = "{ me { sessions { nodes { id status current revokedBy device { name } } } } }";
+        let me = self.graphql(query, json!({})).await.expect_field();
+        me["sessions"]["nodes"].as_array().unwrap().clone()
+    }
+
+    /// Trades the refresh token for new ones, and holds these.
+    pub async fn refresh(&self) {
+        let payload = self.try_refresh().await.expect_done();
+        *self.tokens.lock().unwrap() = Tokens::of(&payload["tokens"]);
+    }
+
+    /// Trades the refresh token, whatever comes of it; the tokens held stay as they are (cookies do not).
+    pub async fn try_refresh(&self) -> Answer {
+        self.visitor.try_refresh(self.tokens().refresh.as_deref()).await
+    }
+
+    /// Ends this session.
+    pub async fn sign_out(&self) {
+        self.graphql(&format!("mutation {{ signOut {{ sessionId {PROBLEMS} }} }}"), json!({})).await.expect_done();
+    }
+
+    /// Ends a session by its id.
+    pub async fn try_revoke(&self, session_id: &str) -> Answer {
+        let query = format!(
+            "mutation ($input: RevokeSessionInput!) {{ revokeSession(input: $input) {{ session {{ id status revokedBy }} {PROBLEMS} }} }}"
+        );
+        self.graphql(&query, json!({"input": {"sessionId": session_id}})).await
+    }
+
+    /// Ends all other sessions, and answers their ids.
+    pub async fn revoke_others(&self) -> Vec<Value> {
+        let query = format!("mutation {{ revokeOtherSessions {{ revokedSessionIds revokedSessionCount {PROBLEMS} }} }}");
+        self.graphql(&query, json!({})).await.expect_done()["revokedSessionIds"].as_array().unwrap().clone()
+    }
+
+    /// Proves by password who is there.
+    pub async fn try_reauthenticate(&self, password: &str) -> Answer {
+        let query = format!(
+            "mutation ($input: ReauthenticateInput!) {{ reauthenticate(input: $input) {{ session {{ id authenticatedAt }} {TOKENS} {PROBLEMS} }} }}"
+        );
+        self.graphql(&query, json!({"input": {"proof": {"password": password}}})).await
+    }
+
+    /// Changes the password.
+    pub async fn try_change_password(&self, current: &str, new: &str) -> Answer {
+        let query = format!(
+            "mutation ($input: ChangePasswordInput!) {{ changePassword(input: $input) {{
+                user {{ id }} revokedSessionIds revokedSessionCount {PROBLEMS} }} }}"
+        );
+        self.graphql(&query, json!({"input": {"currentPassword": current, "newPassword": new}})).await
+    }
+
+    /// A socket with the access token held now.
+    pub async fn socket(&self) -> Socket {
+        Socket::of(&self.visitor, Some(&self.tokens().access)).await
+    }
+}

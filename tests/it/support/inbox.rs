@@ -1,0 +1,73 @@
+//! The dev inbox as its reader sees it.
+
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use super::gateway::Door;
+
+/// How long a message may take to come.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A message that was sent.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Message {
+    pub id: String,
+    pub channel: String,
+    pub to: String,
+    pub subject: Option<String>,
+    pub text: String,
+    pub html: Option<String>,
+    pub code: Option<String>,
+    pub link: Option<String>,
+    pub sent_at: String,
+}
+
+impl Message {
+    /// The token of its link.
+    pub fn link_token(&self) -> String {
+        let link = url::Url::parse(self.link.as_ref().expect("the message has a link")).unwrap();
+        link.query_pairs().find(|(name, _)| name == "token").expect("the link has a token").1.into_owned()
+    }
+
+    /// Its code.
+    pub fn code(&self) -> String {
+        self.code.clone().expect("the message has a code")
+    }
+}
+
+impl Door {
+    /// Every message to somebody until now, newest first.
+    pub async fn inbox(&self, to: &str) -> Vec<Message> {
+        let url = format!("http://{}/dev/inbox.json", self.address);
+        let url = url::Url::parse_with_params(&url, [("to", to)]).unwrap();
+        let response = self.client.get(url).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        response.json().await.unwrap()
+    }
+
+    /// The oldest message to somebody that this test has not read yet; waits for it.
+    pub async fn next_message(&self, to: &str) -> Message {
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            let messages = self.inbox(to).await;
+            {
+                let mut read = self.place.read.lock().unwrap();
+                if let Some(message) = messages.into_iter().rev().find(|message| !read.contains(&message.id)) {
+                    read.insert(message.id.clone());
+                    return message;
+                }
+            }
+            assert!(Instant::now() < patience, "no message came to {to}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The messages to somebody that this test has not read yet, oldest first, as it stands.
+    pub async fn unread(&self, to: &str) -> Vec<Message> {
+        let messages = self.inbox(to).await;
+        let read = self.place.read.lock().unwrap();
+        messages.into_iter().rev().filter(|message| !read.contains(&message.id)).collect()
+    }
+}
