@@ -46,7 +46,7 @@ pub async fn run(database: &Database, clock: &Clock, command: Command, out: &mut
     match command {
         Command::Up => list("applied", "nothing to apply", &migrate::up(database, clock).await?, out)?,
         Command::Down { steps } => {
-            list("undone", "nothing to undo", &migrate::down(database, clock, steps, "postern migrate down").await?, out)?
+            list("undone", "nothing to undo", &migrate::down(database, clock, steps, "postern migrate down").await?, out)?;
         }
         Command::Status => {
             for step in migrate::status(database).await.map_err(MigrateError::from)? {
@@ -87,7 +87,7 @@ fn line(step: &StepStatus) -> String {
     };
     let mut line = format!("{state:<11}  {:<24}", step.name);
     if let (Some(batch), Some(at)) = (step.batch, step.at) {
-        line.push_str(&format!("  batch {batch}  {at}"));
+        line = format!("{line}  batch {batch}  {at}");
     }
     line.push_str("  ");
     line.push_str(step.error.as_deref().filter(|_| step.state == State::Failed).unwrap_or(&step.description));
