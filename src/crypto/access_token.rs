@@ -18,7 +18,7 @@ const TYPE: &str = "at+jwt";
 /// How far `iat` may lie ahead of our clock: the instances' clocks differ a little.
 const LEEWAY_SECONDS: i64 = 5;
 /// The JWKS shows a key for this long after it stopped signing, or for the life of an access token if that is longer.
-const KEPT_AFTER_USE: Duration = Duration::from_secs(15 * 60);
+const KEPT_AFTER_USE: Duration = Duration::from_mins(15);
 /// Ours have about 700 characters.
 const MAX_CHARACTERS: usize = 4096;
 const CACHED_TOKENS: u64 = 20_000;
@@ -94,7 +94,7 @@ struct KeySet {
 }
 
 struct Key {
-    key: SigningKey,
+    source: SigningKey,
     header: Header,
     encoding: EncodingKey,
     decoding: DecodingKey,
@@ -121,10 +121,15 @@ impl SigningKeys {
         Self { access_ttl, keys: Arc::new(ArcSwap::from_pointee(KeySet::new(Vec::new(), access_ttl))) }
     }
 
-    /// Puts other keys in force, and forgets what the old ones verified. A key that cannot be used is an error, and changes nothing.
+    /// Puts other keys in force, and forgets what the old ones verified. A key that cannot be used is an error, and changes nothing; so do the very
+    /// same keys.
     pub fn replace(&self, keys: Vec<SigningKey>) -> Result<(), CannotSign> {
-        let mut ready = keys.into_iter().map(|key| Key::new(key).map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
-        ready.sort_by_key(|key| key.key.schedule.activate_at);
+        let mut keys = keys;
+        keys.sort_by_key(|key| key.schedule.activate_at);
+        if self.keys.load().holds(&keys) {
+            return Ok(());
+        }
+        let ready = keys.into_iter().map(|key| Key::new(key).map(Arc::new)).collect::<Result<Vec<_>, _>>()?;
         self.keys.store(Arc::new(KeySet::new(ready, self.access_ttl)));
         Ok(())
     }
@@ -165,13 +170,13 @@ impl SigningKeys {
     pub fn jwks(&self, now: Timestamp) -> Value {
         let kept = self.access_ttl.max(KEPT_AFTER_USE);
         let keys = self.keys.load();
-        json!({ "keys": keys.keys.iter().filter(|key| key.is_published(now, kept)).map(|key| key.key.public_jwk()).collect::<Vec<_>>() })
+        json!({ "keys": keys.keys.iter().filter(|key| key.is_published(now, kept)).map(|key| key.source.public_jwk()).collect::<Vec<_>>() })
     }
 
     /// The keys in force, the oldest first.
     #[must_use]
     pub fn keys(&self) -> Vec<SigningKey> {
-        self.keys.load().keys.iter().map(|key| key.key.clone()).collect()
+        self.keys.load().keys.iter().map(|key| key.source.clone()).collect()
     }
 
     /// How many verified tokens are remembered, roughly.
@@ -185,8 +190,13 @@ impl SigningKeys {
 
 impl KeySet {
     fn new(keys: Vec<Arc<Key>>, access_ttl: Duration) -> Self {
-        let by_kid = keys.iter().map(|key| (key.key.kid().to_owned(), Arc::clone(key))).collect();
+        let by_kid = keys.iter().map(|key| (key.source.kid().to_owned(), Arc::clone(key))).collect();
         Self { keys, by_kid, verified: Cache::builder().max_capacity(CACHED_TOKENS).time_to_live(access_ttl).build() }
+    }
+
+    fn holds(&self, keys: &[SigningKey]) -> bool {
+        self.keys.len() == keys.len()
+            && self.keys.iter().zip(keys).all(|(held, key)| held.source.kid() == key.kid() && held.source.schedule == key.schedule)
     }
 
     /// The key comes from our own list alone, by its name; the header's algorithm must be that key's.
@@ -198,7 +208,7 @@ impl KeySet {
             return Err(Rejected::Invalid);
         }
         let key = self.by_kid.get(&header.kid.ok_or(Rejected::Invalid)?).ok_or(Rejected::UnknownKey)?;
-        if header.alg != key.key.algorithm().as_str() {
+        if header.alg != key.source.algorithm().as_str() {
             return Err(Rejected::Invalid);
         }
         let genuine = jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key.decoding, key.header.alg).unwrap_or(false);
@@ -225,19 +235,19 @@ impl Key {
             Public::P256 { x, y } => DecodingKey::from_ec_components(x, y)?,
             Public::Ed25519 { x } => DecodingKey::from_ed_components(x)?,
         };
-        Ok(Self { key, header, encoding, decoding })
+        Ok(Self { source: key, header, encoding, decoding })
     }
 
     fn may_sign(&self, now: Timestamp) -> bool {
-        self.key.schedule.activate_at <= now && self.key.schedule.retire_at.is_none_or(|retire_at| now < retire_at)
+        self.source.schedule.activate_at <= now && self.source.schedule.retire_at.is_none_or(|retire_at| now < retire_at)
     }
 
     fn may_verify(&self, now: Timestamp, access_ttl: Duration) -> bool {
-        self.key.schedule.retire_at.is_none_or(|retire_at| now < retire_at + access_ttl)
+        self.source.schedule.retire_at.is_none_or(|retire_at| now < retire_at + access_ttl)
     }
 
     fn is_published(&self, now: Timestamp, kept: Duration) -> bool {
-        self.key.schedule.publish_at <= now && self.key.schedule.retire_at.is_none_or(|retire_at| now < retire_at + kept)
+        self.source.schedule.publish_at <= now && self.source.schedule.retire_at.is_none_or(|retire_at| now < retire_at + kept)
     }
 }
 
@@ -259,6 +269,31 @@ fn decode<T: serde::de::DeserializeOwned>(part: &str) -> Result<T, Rejected> {
 
 impl fmt::Debug for SigningKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.keys.load().keys.iter().map(|key| &key.key)).finish()
+        f.debug_list().entries(self.keys.load().keys.iter().map(|key| &key.source)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // RFC 7515, A.3.
+    #[test]
+    fn es256_as_in_the_rfc() {
+        let key =
+            DecodingKey::from_ec_components("f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0")
+                .unwrap();
+        let message = "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
+        let signature = "DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
+        assert!(jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key, jsonwebtoken::Algorithm::ES256).unwrap());
+    }
+
+    // RFC 8037, A.4.
+    #[test]
+    fn eddsa_as_in_the_rfc() {
+        let key = DecodingKey::from_ed_components("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").unwrap();
+        let message = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
+        let signature = "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
+        assert!(jsonwebtoken::crypto::verify(signature, message.as_bytes(), &key, jsonwebtoken::Algorithm::EdDSA).unwrap());
     }
 }

@@ -28,7 +28,7 @@ impl OpaqueToken {
     /// The hash to look for; `None` unless `raw` is exactly the one way in which a token is written (43 characters of base64url).
     #[must_use]
     pub fn parse(raw: &str) -> Option<[u8; 32]> {
-        decode_exactly::<BYTES>(raw, CHARACTERS).map(|bytes| hash(&*bytes))
+        decode_exactly::<BYTES>(raw, CHARACTERS).map(|bytes| hash(&bytes))
     }
 
     /// What is sent out: 43 characters of base64url.

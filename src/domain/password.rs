@@ -110,3 +110,115 @@ fn context_words(context: &[String]) -> Vec<String> {
     }
     words
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(raw: &str) -> Result<String, PasswordRefusal> {
+        Password::parse(raw, 8, 128).map(|password| password.expose().to_owned())
+    }
+
+    fn judge(raw: &str, min_strength: u8, context: &[&str]) -> Option<Weakness> {
+        let context: Vec<String> = context.iter().map(|word| (*word).to_owned()).collect();
+        weakness(&Password::parse(raw, 1, 128).unwrap(), min_strength, &context)
+    }
+
+    // A1: the least is counted in code points, not in bytes.
+    #[test]
+    fn length_is_counted_in_code_points() {
+        assert_eq!(parse("1234567"), Err(PasswordRefusal::TooShort));
+        assert!(parse("12345678").is_ok());
+        assert_eq!(parse(&"あ".repeat(7)), Err(PasswordRefusal::TooShort));
+        assert!(parse(&"あ".repeat(8)).is_ok());
+        assert_eq!(Password::parse(&"a".repeat(14), 15, 128).err(), Some(PasswordRefusal::TooShort));
+        assert!(Password::parse(&"a".repeat(15), 15, 128).is_ok());
+        assert_eq!(parse(""), Err(PasswordRefusal::TooShort));
+        // Eight letters with their accents typed apart are eight.
+        assert!(parse(&"e\u{301}".repeat(8)).is_ok());
+        assert_eq!(parse(&"e\u{301}".repeat(4)), Err(PasswordRefusal::TooShort));
+    }
+
+    // A2: long ones are taken whole or not at all; nothing is trimmed or folded.
+    #[test]
+    fn nothing_is_cut_trimmed_or_folded() {
+        assert_eq!(parse(&"x".repeat(128)).unwrap().len(), 128);
+        assert_eq!(parse(&"😀".repeat(128)).unwrap().chars().count(), 128);
+        assert_eq!(parse(&"x".repeat(129)), Err(PasswordRefusal::TooLong));
+        assert_eq!(parse(&"x".repeat(1 << 20)), Err(PasswordRefusal::TooLong));
+        assert_eq!(parse(&"\u{fdfa}".repeat(1 << 16)), Err(PasswordRefusal::TooLong));
+        assert_eq!(parse("  Secret 12 ").unwrap(), "  Secret 12 ");
+    }
+
+    // A3: the same however it is composed.
+    #[test]
+    fn composed_and_decomposed_are_the_same() {
+        assert_eq!(parse("caf\u{e9} caf\u{e9}").unwrap(), parse("cafe\u{301} cafe\u{301}").unwrap());
+        assert_eq!(parse("ｐａｓｓｗｏｒｄ").unwrap(), "password");
+    }
+
+    // A3: no rules of composition: a passphrase is fine, and so are blanks and emoji.
+    #[test]
+    fn passphrases_are_strong() {
+        for raw in [
+            "correct horse battery staple",
+            "vivid ocean mango tulip",
+            "😀🎈🐙🌵🚲🎻🧊🪁🦑🪕",
+            "สวัสดีชาวโลกทุกคน",
+            "lavender moped 41 quartz",
+        ] {
+            assert_eq!(judge(raw, 3, &["Postern", "alice@example.com"]), None, "{raw}");
+        }
+    }
+
+    // A4: common ones, the product's name and the person's own data are refused.
+    #[test]
+    fn guessable_passwords_are_refused() {
+        for raw in ["password", "password1", "password1234", "12345678", "qwertyuiop", "iloveyou", "PASSWORD", "drowssap", "p@ssw0rd"] {
+            assert!(judge(raw, 3, &[]).is_some(), "{raw}");
+        }
+        for raw in
+            ["password1234", "aaaaaaaaaaaa", "abcdefgh1234", "Postern2026", "posternpostern", "alice.wonder", "alicewonder1", "wonder1990"]
+        {
+            assert_eq!(judge(raw, 3, &["Postern", "alice.wonder@example.com"]), Some(Weakness::TooWeak), "{raw}");
+        }
+    }
+
+    #[test]
+    fn common_and_own_words_are_refused_at_any_strength() {
+        assert_eq!(judge("password", 0, &[]), Some(Weakness::Common));
+        assert_eq!(judge("trustno1", 0, &[]), Some(Weakness::Common));
+        assert_eq!(judge("posterngate", 0, &["posterngate"]), Some(Weakness::TooWeak));
+        assert_eq!(judge("xk2vq9bz", 0, &[]), None);
+    }
+
+    #[test]
+    fn hostile_context_is_bounded() {
+        let context: Vec<String> = (0..10_000).map(|number| format!("word{number} ").repeat(50)).collect();
+        assert!(context_words(&context).len() <= CONTEXT_WORDS);
+    }
+
+    proptest! {
+        #[test]
+        fn the_normal_form_stays(raw in "\\PC{8,40}") {
+            if let Ok(once) = parse(&raw) {
+                prop_assert_eq!(parse(&once), Ok(once.clone()));
+            }
+        }
+
+        #[test]
+        fn growth_is_foreseen(raw: String) {
+            let normalized: String = raw.nfkc().collect();
+            prop_assert!(normalized.len() <= raw.len() * MOST_GROWTH);
+        }
+
+        #[test]
+        fn judging_never_panics(raw in "\\PC{1,60}", word in "\\PC{0,30}") {
+            if let Ok(password) = Password::parse(&raw, 1, 128) {
+                let _ = weakness(&password, 3, &[word]);
+            }
+        }
+    }
+}

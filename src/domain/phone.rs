@@ -26,13 +26,8 @@ impl Phone {
     #[must_use]
     pub fn parse(raw: &str, default_country: Option<&str>) -> Option<Self> {
         let dialled = dialled(raw)?;
-        let country: Option<country::Id> = match default_country {
-            Some(name) => Some(name.parse().ok()?),
-            None => None,
-        };
-        if country.is_none() && !dialled.starts_with('+') {
-            return None;
-        }
+        // The library would strip the national prefix of `country` from a number of another one.
+        let country: Option<country::Id> = if dialled.starts_with('+') { None } else { Some(default_country?.parse().ok()?) };
         let phone = read(country, &dialled)?;
         // The library strips prefixes; a number that would change once more when it is read back is none.
         (read(None, &phone.text)? == phone).then_some(phone)
@@ -97,10 +92,15 @@ fn read(country: Option<country::Id>, dialled: &str) -> Option<Phone> {
     .flatten()
 }
 
+/// Whether some number of this country has so many digits after the country's code.
 fn has_possible_length(number: &PhoneNumber, national_digits: usize) -> bool {
     let regions = DATABASE.by_code(&number.code().value()).unwrap_or_default();
     let possible = |digits: &u16| usize::from(*digits) == national_digits;
-    regions.iter().any(|region| region.descriptors().general().possible_length().iter().any(possible)) || phonenumber::is_valid(number)
+    regions.iter().any(|region| {
+        let kinds = region.descriptors();
+        let ordinary = [kinds.fixed_line(), kinds.mobile(), kinds.voip(), kinds.personal_number()];
+        ordinary.into_iter().flatten().any(|kind| kind.possible_length().iter().any(possible))
+    })
 }
 
 #[cfg(test)]

@@ -1,0 +1,256 @@
+//! Hashing passwords: right, bounded, and the same for everybody.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+        mpsc,
+    },
+    time::{Duration, Instant},
+};
+
+use postern::{
+    crypto::password_hash::{Costs, PasswordHasher, Settings, Verdict, hash_alone},
+    domain::password::Password,
+    entropy::Entropy,
+};
+
+const CHEAP: Costs = Costs { memory_kib: 64, passes: 1, lanes: 1 };
+const DEFAULT: Costs = Costs { memory_kib: 19_456, passes: 2, lanes: 1 };
+
+fn hasher(costs: Costs, threads: usize, queue: usize, queue_wait: Duration) -> PasswordHasher {
+    PasswordHasher::new(Settings { costs, threads: Some(threads), queue, queue_wait }, Entropy::seeded(1)).unwrap()
+}
+
+fn patient(costs: Costs) -> PasswordHasher {
+    hasher(costs, 2, 256, Duration::from_secs(60))
+}
+
+fn password(raw: &str) -> Password {
+    Password::parse(raw, 1, 128).unwrap()
+}
+
+/// Occupies the only thread of `hasher` until the sender goes.
+async fn occupy(hasher: &PasswordHasher) -> mpsc::Sender<()> {
+    loop {
+        let (release, released) = mpsc::channel::<()>();
+        let (begun, has_begun) = tokio::sync::oneshot::channel();
+        let pool = hasher.clone();
+        tokio::spawn(async move {
+            let blocked = pool.judge(move || {
+                let _ = begun.send(());
+                let _ = released.recv();
+            });
+            let _ = blocked.await;
+        });
+        // On a busy machine it may come too late for a short queue: then once more.
+        if has_begun.await.is_ok() {
+            return release;
+        }
+    }
+}
+
+// A5: Argon2id, a salt of its own for each hash, made anew when the costs rise.
+#[tokio::test]
+async fn hashes_are_phc_strings_with_a_salt_each() {
+    let hasher = patient(CHEAP);
+    let (one, two) = (hasher.hash(password("correct horse")).await.unwrap(), hasher.hash(password("correct horse")).await.unwrap());
+    assert!(one.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{one}");
+    assert_ne!(one, two);
+    assert_eq!(hasher.verify(password("correct horse"), Some(one.clone())).await, Ok(Verdict::Right { rehash: false }));
+    assert_eq!(hasher.verify(password("correct horsf"), Some(one.clone())).await, Ok(Verdict::Wrong));
+    let dearer = patient(Costs { memory_kib: 128, passes: 2, lanes: 1 });
+    assert_eq!(dearer.verify(password("correct horse"), Some(one.clone())).await, Ok(Verdict::Right { rehash: true }));
+    assert_eq!(dearer.verify(password("correct horsf"), Some(one)).await, Ok(Verdict::Wrong));
+}
+
+#[tokio::test]
+async fn the_default_costs_are_those_of_owasp() {
+    let hash = patient(DEFAULT).hash(password("correct horse")).await.unwrap();
+    assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+}
+
+// A2, A3: every character counts, and a composed one is the same as a decomposed one.
+#[tokio::test]
+async fn passwords_are_verified_exactly() {
+    let hasher = patient(CHEAP);
+    let long = "a".repeat(128);
+    let hash = hasher.hash(password(&long)).await.unwrap();
+    assert_eq!(hasher.verify(password(&long), Some(hash.clone())).await, Ok(Verdict::Right { rehash: false }));
+    let mut other = long.clone();
+    other.replace_range(72..73, "b");
+    for wrong in [other.as_str(), &long[..127], &format!(" {}", &long[1..]), &long.to_uppercase()] {
+        assert_eq!(hasher.verify(password(wrong), Some(hash.clone())).await, Ok(Verdict::Wrong), "{wrong:?}");
+    }
+    let hash = hasher.hash(password("caf\u{e9} caf\u{e9}")).await.unwrap();
+    assert_eq!(hasher.verify(password("cafe\u{301} cafe\u{301}"), Some(hash)).await, Ok(Verdict::Right { rehash: false }));
+}
+
+// The reference implementation's own example (phc-winner-argon2, README: `echo -n "password" | ./argon2 somesalt -t 2 -m 16 -p 4 -l 24`, Argon2i).
+#[tokio::test]
+async fn imported_hashes_are_verified_and_made_anew() {
+    let imported = "$argon2i$v=19$m=65536,t=2,p=4$c29tZXNhbHQ$RdescudvJCsgt3ub+b7dWRWJTmaaJObG".to_owned();
+    let hasher = patient(CHEAP);
+    assert_eq!(hasher.verify(password("password"), Some(imported.clone())).await, Ok(Verdict::Right { rehash: true }));
+    assert_eq!(hasher.verify(password("Password"), Some(imported)).await, Ok(Verdict::Wrong));
+}
+
+#[tokio::test]
+async fn what_is_no_hash_is_wrong() {
+    let hasher = patient(CHEAP);
+    for stored in [
+        "",
+        "plain",
+        "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ",
+        "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$",
+        "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW",
+        // These would take the machine.
+        "$argon2id$v=19$m=4194304,t=1,p=1$c29tZXNhbHQ$RdescudvJCsgt3ub+b7dWRWJTmaaJObG",
+        "$argon2id$v=19$m=65536,t=4294967295,p=1$c29tZXNhbHQ$RdescudvJCsgt3ub+b7dWRWJTmaaJObG",
+    ] {
+        assert_eq!(hasher.verify(password("password"), Some(stored.to_owned())).await, Ok(Verdict::Wrong), "{stored:?}");
+    }
+    assert_eq!(hasher.verify(password("password"), None).await, Ok(Verdict::Wrong));
+}
+
+// A10: an unknown account costs what a wrong password costs; so does a cheaper hash from before the costs rose.
+#[tokio::test]
+async fn unknown_accounts_take_as_long_as_wrong_passwords() {
+    let hasher = hasher(DEFAULT, 1, 256, Duration::from_secs(60));
+    let known = hasher.hash(password("correct horse")).await.unwrap();
+    let old = hash_alone(CHEAP, b"correct horse", &[7; 16]).unwrap();
+    let mut fastest = [Duration::MAX; 3];
+    for _ in 0..12 {
+        for (fastest, stored) in fastest.iter_mut().zip([Some(known.clone()), None, Some(old.clone())]) {
+            let begun = Instant::now();
+            assert_eq!(hasher.verify(password("wrong"), stored).await, Ok(Verdict::Wrong));
+            *fastest = (*fastest).min(begun.elapsed());
+        }
+    }
+    let [known, unknown, old] = fastest.map(|duration| duration.as_secs_f64());
+    assert!((0.5..2.0).contains(&(unknown / known)), "{unknown} {known}");
+    assert!((0.5..2.0).contains(&(old / known)), "{old} {known}");
+}
+
+// A6: the surplus is refused, at once where the queue is full and when popped where it waited too long.
+#[tokio::test]
+async fn the_surplus_is_refused() {
+    let hasher = hasher(CHEAP, 1, 2, Duration::from_secs(60));
+    let release = occupy(&hasher).await;
+    let waiting: Vec<_> = (0..2)
+        .map(|_| {
+            let hasher = hasher.clone();
+            tokio::spawn(async move { hasher.hash(password("correct horse")).await })
+        })
+        .collect();
+    // Both are in the queue once a third finds no room.
+    let refused = loop {
+        let attempt = tokio::time::timeout(Duration::from_millis(20), hasher.verify(password("x"), None)).await;
+        if let Ok(Err(refused)) = attempt {
+            break refused;
+        }
+    };
+    assert!(refused.retry_after >= Duration::from_secs(1));
+    drop(release);
+    for job in waiting {
+        // One of them may have been the one without room, where the third came before it.
+        let _ = job.await.unwrap();
+    }
+    assert!(hasher.hash(password("correct horse")).await.is_ok(), "there is room again");
+}
+
+#[tokio::test]
+async fn what_waited_too_long_is_refused_undone() {
+    let wait = Duration::from_millis(50);
+    let hasher = hasher(CHEAP, 1, 16, wait);
+    let release = occupy(&hasher).await;
+    let ran = Arc::new(AtomicBool::new(false));
+    let late = tokio::spawn({
+        let (hasher, ran) = (hasher.clone(), Arc::clone(&ran));
+        async move { hasher.judge(move || ran.store(true, Ordering::SeqCst)).await }
+    });
+    // The queue measures the system's time: there is nothing to advance.
+    tokio::time::sleep(4 * wait).await;
+    drop(release);
+    assert!(late.await.unwrap().is_err());
+    assert!(!ran.load(Ordering::SeqCst));
+}
+
+#[tokio::test]
+async fn work_that_nobody_waits_for_is_skipped() {
+    let hasher = hasher(CHEAP, 1, 2, Duration::from_secs(60));
+    let release = occupy(&hasher).await;
+    let ran = Arc::new(AtomicUsize::new(0));
+    for _ in 0..10 {
+        let counter = Arc::clone(&ran);
+        let job = hasher.judge(move || counter.fetch_add(1, Ordering::SeqCst));
+        // The caller goes away; its place in the queue becomes free.
+        assert!(tokio::time::timeout(Duration::from_millis(5), job).await.is_err());
+    }
+    drop(release);
+    assert!(hasher.hash(password("correct horse")).await.is_ok());
+    assert_eq!(ran.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_panic_is_not_the_end() {
+    let hasher = hasher(CHEAP, 1, 16, Duration::from_secs(60));
+    assert!(hasher.judge(|| panic!("a bug")).await.is_err());
+    assert_eq!(hasher.judge(|| 42).await, Ok(42));
+}
+
+// A6: many at once are all answered, and rightly.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_at_once_are_answered_rightly() {
+    let hasher = patient(CHEAP);
+    let hash = hasher.hash(password("correct horse")).await.unwrap();
+    let jobs: Vec<_> = (0..200)
+        .map(|number| {
+            let (hasher, hash) = (hasher.clone(), hash.clone());
+            tokio::spawn(async move {
+                let raw = if number % 2 == 0 { "correct horse" } else { "wrong horse" };
+                (number, hasher.verify(password(raw), Some(hash)).await.unwrap())
+            })
+        })
+        .collect();
+    for job in jobs {
+        let (number, verdict) = job.await.unwrap();
+        assert_eq!(verdict == Verdict::Wrong, number % 2 == 1, "{number}");
+    }
+}
+
+#[test]
+fn costs_out_of_range_are_refused() {
+    for costs in [Costs { memory_kib: 7, ..CHEAP }, Costs { passes: 0, ..CHEAP }, Costs { lanes: 0, ..CHEAP }] {
+        let settings = Settings { costs, threads: Some(1), queue: 1, queue_wait: Duration::from_secs(1) };
+        assert!(PasswordHasher::new(settings, Entropy::seeded(1)).is_err(), "{costs:?}");
+    }
+}
+
+/// `cargo test --test it pool_throughput -- --ignored --nocapture`: the pool against plain Argon2 on as many threads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement"]
+async fn pool_throughput() {
+    const HASHES: usize = 200;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| (0..HASHES / threads).for_each(|_| assert!(hash_alone(DEFAULT, b"correct horse", &[1; 16]).is_some())));
+        }
+    });
+    let plain = begun.elapsed();
+    let hasher = hasher(DEFAULT, threads, HASHES, Duration::from_secs(60));
+    let begun = Instant::now();
+    let jobs: Vec<_> = (0..HASHES)
+        .map(|_| {
+            let hasher = hasher.clone();
+            tokio::spawn(async move { hasher.hash(password("correct horse")).await })
+        })
+        .collect();
+    for job in jobs {
+        job.await.unwrap().unwrap();
+    }
+    let pooled = begun.elapsed();
+    println!("plain {plain:?}, pool {pooled:?}, ratio {:.2}", plain.as_secs_f64() / pooled.as_secs_f64());
+}
