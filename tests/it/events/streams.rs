@@ -1,0 +1,223 @@
+//! Streams of ended sessions, cursors, and the subscriptions of the API.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use async_graphql::{EmptyMutation, Object, Request, Schema};
+use entity::account_events::Kind;
+use futures::StreamExt;
+use postern::{
+    crypto::{access_token::Claims, key_ring::KeyRing},
+    events::{Of, cursor::KEPT},
+    flows::{
+        caller::{Caller, Identity, SignedIn},
+        event_streams::{EventStreams, Refusal},
+    },
+    graphql::subscription::Subscription,
+    storage::account_events,
+};
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use super::world::{Instance, World, ids, postgres, silent, take, worlds};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ended_session_is_told_and_its_streams_end() {
+    for world in worlds().await {
+        let user = world.user().await;
+        let (ending, staying) = (world.session(user).await, world.session(user).await);
+        let (one, two) = (world.instance().await, world.instance().await);
+        for (instance, told) in [(&one, true), (&two, false)] {
+            let ending = if told { ending } else { world.session(user).await };
+            let mut sessions = instance.events.subscribe(world.listen(user, ending, Of::Sessions, None));
+            let mut account = instance.events.subscribe(world.listen(user, ending, Of::Account, None));
+            let mut other = instance.events.subscribe(world.listen(user, staying, Of::Sessions, None));
+            let socket = instance.events.session_ended(ending, world.clock.now() + Duration::from_secs(60));
+            let begin = Instant::now();
+            let rows = world.revoke(user, ending).await;
+            if told {
+                instance.events.publish(&rows);
+            }
+            assert_eq!(ids(&take(&mut sessions, 1).await), vec![rows[0].id]);
+            assert!(sessions.next().await.is_none());
+            assert!(account.next().await.is_none());
+            socket.await;
+            assert!(begin.elapsed() < Duration::from_secs(1), "{:?}: {:?}", world.backend(), begin.elapsed());
+            assert_eq!(ids(&take(&mut other, 1).await), vec![rows[0].id]);
+            silent(&mut other, Duration::from_millis(30)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_does_not_wait_for_older_transactions() {
+    let Some(world) = postgres().await else { return };
+    let user = world.user().await;
+    let (session, staying) = (world.session(user).await, world.session(user).await);
+    let (one, two) = (world.instance().await, world.instance().await);
+    // Warm on both, so that the end has something to drop.
+    for instance in [&one, &two] {
+        assert!(instance.live.get(session, world.clock.now()).await.unwrap().is_some());
+    }
+    let mut stream = two.events.subscribe(world.listen(user, session, Of::Sessions, None));
+    let mut other = two.events.subscribe(world.listen(user, staying, Of::Sessions, None));
+
+    let open = world.database.begin().await.unwrap();
+    let late = account_events::insert(&open, world.epoch, &[world.event(Kind::SessionTrusted, user, Some(staying))]).await.unwrap();
+    let begin = Instant::now();
+    // Nobody is told: a kill between commit and publish.
+    let rows = world.revoke(user, session).await;
+    let end = take(&mut stream, 1).await.remove(0);
+    assert_eq!(end.row.id, rows[0].id);
+    assert!(stream.next().await.is_none());
+    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    assert!(two.live.get(session, world.clock.now()).await.unwrap().is_none());
+    super::world::until("the first instance dropped it too", || one.live.reads() > 0).await;
+    assert!(one.live.get(session, world.clock.now()).await.unwrap().is_none());
+    silent(&mut other, Duration::from_millis(200)).await;
+
+    open.commit().await.unwrap();
+    assert_eq!(ids(&take(&mut other, 2).await), vec![late[0].id, rows[0].id]);
+    // What could not be told before the end is replayed after it.
+    let mut resumed = one.events.subscribe(world.listen(user, staying, Of::Sessions, Some(end.resume)));
+    assert_eq!(ids(&take(&mut resumed, 2).await), vec![late[0].id, rows[0].id]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_runs_out_ends_its_streams_unless_it_was_refreshed() {
+    for world in worlds().await {
+        let user = world.user().await;
+        let session = world.session(user).await;
+        let instance = world.instance().await;
+        let hour = Duration::from_secs(3600);
+        let mut stream = instance.events.subscribe(world.listen(user, session, Of::Sessions, None));
+        // What the stream believes is earlier than what the row says: it was refreshed meanwhile.
+        let socket = instance.events.session_ended(session, world.clock.now() + Duration::from_secs(60));
+        tokio::pin!(socket);
+        world.clock.advance(Duration::from_secs(61));
+        assert!(tokio::time::timeout(Duration::from_millis(700), &mut socket).await.is_err());
+        silent(&mut stream, Duration::from_millis(10)).await;
+        world.clock.advance(hour);
+        let begin = Instant::now();
+        assert!(stream.next().await.is_none());
+        socket.await;
+        assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+        assert!(instance.live.get(session, world.clock.now()).await.unwrap().is_none());
+    }
+}
+
+fn streams(world: &World, instance: &Instance) -> EventStreams {
+    EventStreams {
+        events: instance.events.clone(),
+        live_sessions: Arc::clone(&instance.live),
+        key_ring: KeyRing::new(&[SecretString::from("0123456789abcdef0123456789abcdef")]).unwrap(),
+        clock: world.clock.clone(),
+    }
+}
+
+async fn signed_in(world: &World, instance: &Instance, session: Uuid) -> Arc<SignedIn> {
+    let live = instance.live.get(session, world.clock.now()).await.unwrap().unwrap();
+    let claims = Claims {
+        iss: String::new(),
+        aud: String::new(),
+        sub: live.user.id,
+        sid: session,
+        generation: 1,
+        jti: session,
+        iat: 0,
+        exp: 0,
+        auth_time: 0,
+        amr: Vec::new(),
+        acr: String::new(),
+        role: String::new(),
+    };
+    Arc::new(SignedIn { claims: Arc::new(claims), live })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cursor_serves_its_owner_for_as_long_as_the_log() {
+    for world in worlds().await {
+        let (owner, other) = (world.user().await, world.user().await);
+        let (session, others) = (world.session(owner).await, world.session(other).await);
+        let instance = world.instance().await;
+        let streams = streams(&world, &instance);
+        let owner = signed_in(&world, &instance, session).await;
+        let other = signed_in(&world, &instance, others).await;
+        let cursor = streams.cursor_now(owner.live.user.id).await.unwrap();
+        let row = world.write(&[world.event(Kind::Updated, owner.live.user.id, None)]).await;
+
+        let told = Box::pin(streams.open(&owner, Of::Account, Some(&cursor)).await.unwrap()).next().await.unwrap();
+        assert_eq!(told.event.row.id, row[0].id);
+        let mut after = Box::pin(streams.open(&owner, Of::Account, Some(&told.cursor)).await.unwrap());
+        assert!(tokio::time::timeout(Duration::from_millis(300), after.next()).await.is_err());
+
+        let open = async |who: &SignedIn, cursor: &str| streams.open(who, Of::Account, Some(cursor)).await.err();
+        assert_eq!(open(&other, &cursor).await, Some(Refusal::CursorInvalid));
+        for wrong in ["", "x", "=", &cursor[1..], &format!("{cursor}A"), &"A".repeat(100_000)] {
+            assert_eq!(open(&owner, wrong).await, Some(Refusal::CursorInvalid), "{wrong:.20}");
+        }
+        for place in [0, 10, 40, cursor.len() - 1] {
+            let mut bytes = cursor.clone().into_bytes();
+            bytes[place] = if bytes[place] == b'A' { b'B' } else { b'A' };
+            assert_eq!(open(&owner, std::str::from_utf8(&bytes).unwrap()).await, Some(Refusal::CursorInvalid));
+        }
+        world.clock.advance(KEPT + Duration::from_millis(1));
+        assert_eq!(open(&owner, &cursor).await, Some(Refusal::CursorExpired));
+        assert_eq!(streams.open(&owner, Of::Account, None).await.err(), Some(Refusal::SessionEnded));
+    }
+}
+
+struct Query;
+
+#[Object]
+impl Query {
+    async fn one(&self) -> i32 {
+        1
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn subscriptions_tell_own_events_and_end_with_the_session() {
+    for world in worlds().await {
+        let (user, stranger) = (world.user().await, world.user().await);
+        let (session, strange) = (world.session(user).await, world.session(stranger).await);
+        let instance = world.instance().await;
+        let schema = Schema::build(Query, EmptyMutation, Subscription::default()).data(Arc::new(streams(&world, &instance))).finish();
+        let caller = |identity| {
+            Arc::new(Caller {
+                request_id: "r".to_owned(),
+                ip: std::net::Ipv4Addr::LOCALHOST.into(),
+                user_agent: None,
+                locale: None,
+                device_token: None,
+                refresh_cookie: None,
+                method: "POST",
+                path: "/graphql",
+                identity,
+            })
+        };
+        let text = "subscription { sessionEvents { id cursor kind sessionId userId } }";
+        let nobody = schema.execute_stream(Request::new(text).data(caller(Identity::Anonymous))).next().await.unwrap();
+        assert!(serde_json::to_string(&nobody.errors).unwrap().contains("TOKEN_MISSING"), "{nobody:?}");
+
+        let me = signed_in(&world, &instance, session).await;
+        let mut stream = schema.execute_stream(Request::new(text).data(caller(Identity::Session(me))));
+        // The stream begins when it is polled first.
+        assert!(tokio::time::timeout(Duration::from_millis(100), stream.next()).await.is_err());
+        instance.events.publish(&world.revoke(stranger, strange).await);
+        let trusted = world.write(&[world.event(Kind::SessionTrusted, user, Some(session))]).await;
+        instance.events.publish(&trusted);
+        let first = serde_json::to_value(stream.next().await.unwrap()).unwrap();
+        assert_eq!(first["data"]["sessionEvents"]["id"], trusted[0].id.to_string());
+        assert_eq!(first["data"]["sessionEvents"]["kind"], "TRUSTED");
+        instance.events.publish(&world.revoke(user, session).await);
+        let second = serde_json::to_value(stream.next().await.unwrap()).unwrap();
+        assert_eq!(second["data"]["sessionEvents"]["kind"], "REVOKED");
+        assert_eq!(second["data"]["sessionEvents"]["sessionId"], session.to_string());
+        let last = stream.next().await.unwrap();
+        assert!(postern::graphql::error::is_session_end(&last.errors[0]), "{last:?}");
+        assert!(stream.next().await.is_none());
+    }
+}
