@@ -58,7 +58,7 @@ CREATE TABLE user_audit_log (
     CONSTRAINT user_audit_log_expires_at_check CHECK ((retention_policy = 'permanent') = (expires_at IS NULL))
 ) {strict};
 CREATE INDEX user_audit_log_position_idx ON user_audit_log (epoch, xid, seq);
-CREATE INDEX user_audit_log_user_id_idx ON user_audit_log (user_id, created_at, id);
+CREATE INDEX user_audit_log_user_id_idx ON user_audit_log (user_id, seq);
 CREATE INDEX user_audit_log_actor_user_id_idx ON user_audit_log (actor_user_id) WHERE actor_user_id IS NOT NULL;
 CREATE INDEX user_audit_log_created_at_idx ON user_audit_log (created_at);
 CREATE INDEX user_audit_log_expires_at_idx ON user_audit_log (expires_at) WHERE expires_at IS NOT NULL;

@@ -1,6 +1,7 @@
 //! HTTP: routes, transports, and who asks.
 
 pub mod answer;
+pub mod assemble;
 pub mod authenticate;
 pub mod client_address;
 pub mod cookies;

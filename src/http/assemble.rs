@@ -1,0 +1,204 @@
+//! Puts the routes of a running program together.
+
+use std::{collections::HashSet, net::IpAddr, sync::Arc};
+
+use async_graphql::{Data, ValidationMode};
+use async_trait::async_trait;
+use axum::Router;
+use futures::{FutureExt, future::BoxFuture};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{
+    authenticate::{Authenticate, Credentials},
+    cookies::CookieStyle,
+    dev_inbox::{self, DevInbox},
+    gateway::{Admission, Gateway, HttpSettings, SocketSettings},
+    health::{self, Health, Need},
+    jwks,
+    origin::Origins,
+    router,
+    sockets::Sockets,
+};
+use crate::{
+    app::App,
+    config::{Config, Mode},
+    ephemeral::rate_limits::{Rule, ip_subject},
+    flows::{
+        authenticate,
+        caller::{Identity, Reason},
+        live_sessions::expires_at,
+    },
+    graphql::{
+        entry::{Entry, EntryConfig},
+        guard::authorize,
+        limits::Limits,
+        root_fields::Sensitivity,
+        schema,
+        schema_facts::FactsError,
+        trusted_documents::{TrustedDocuments, TrustedDocumentsError},
+    },
+    telemetry::Metrics,
+};
+
+/// Why the routes cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum AssemblyError {
+    /// The schema contradicts itself.
+    #[error("schema: {0}")]
+    Schema(#[from] FactsError),
+    /// The folder of trusted documents.
+    #[error("graphql.trusted_documents: {0}")]
+    TrustedDocuments(#[from] TrustedDocumentsError),
+}
+
+/// All routes of the program. `closing` is cancelled when it stops: sockets and streams say goodbye then.
+pub fn assemble(app: &Arc<App>, metrics: Metrics, closing: CancellationToken) -> Result<Router, AssemblyError> {
+    let gateway = Arc::new(Gateway {
+        entry: entry(app)?,
+        authenticate: Arc::new(Sessions(Arc::clone(app))),
+        admit: {
+            let app = Arc::clone(app);
+            Arc::new(move |ip| admit(&app, ip))
+        },
+        request_data: Arc::new(|_| Data::default()),
+        settings: settings(app),
+        clock: app.clock.clone(),
+        entropy: app.entropy.clone(),
+        shutdown: closing.clone(),
+        sockets: Arc::new(Sockets::default()),
+    });
+    let keys = Arc::clone(app);
+    let mut routes = router::graphql_routes(Arc::clone(&gateway))
+        .merge(jwks::routes(Arc::new(move || keys.signing_keys.keys().jwks(keys.clock.now()))))
+        .merge(health::routes(Arc::new(health(app, metrics, closing))));
+    if app.config.mode == Mode::Development {
+        routes = routes.merge(dev_inbox::routes(DevInbox { database: app.database.clone(), secret_box: app.secret_box.clone() }));
+    }
+    Ok(router::finish(routes, gateway))
+}
+
+fn entry(app: &Arc<App>) -> Result<Entry<schema::Schema>, AssemblyError> {
+    let rules = &app.config.graphql;
+    let of_app = Arc::clone(app);
+    let config = EntryConfig {
+        limits: Limits {
+            depth: rules.max_depth,
+            selections: rules.max_selections,
+            page_product: u64::from(rules.max_page_product),
+            aliases: rules.max_aliases,
+            fragments: count(rules.max_fragments),
+            directives: count(rules.max_directives),
+            root_fields: count(rules.max_root_fields),
+            tokens: count(rules.max_tokens),
+            ..Limits::default()
+        },
+        sensitivity: Sensitivity {
+            harmless_mutations: HashSet::from(["signOut", "revokeSession", "revokeOtherSessions"]),
+            sensitive_queries: HashSet::from(["usernameAvailable"]),
+        },
+        introspection: rules.introspection,
+        timeout: app.config.http.request_timeout,
+        trusted_documents: rules.trusted_documents.as_deref().map(TrustedDocuments::read).transpose()?,
+        authorize: Arc::new(move |caller, level| authorize(&of_app, caller, level)),
+    };
+    let strict = schema::build(app, ValidationMode::Strict, rules.introspection);
+    let trusting = schema::build(app, ValidationMode::Fast, rules.introspection);
+    Ok(Entry::new(strict, Some(trusting), &schema::sdl(), config)?)
+}
+
+fn settings(app: &App) -> HttpSettings {
+    let Config { http, graphql, mode, .. } = &app.config;
+    HttpSettings {
+        cookies: CookieStyle::for_url(&http.public_url),
+        origins: Origins::new(http.allowed_origins.clone(), *mode == Mode::Development),
+        trusted_proxies: http.trusted_proxies.clone(),
+        locales: app.locales.iter().map(|locale| (*locale).to_owned()).collect(),
+        https: http.public_url.scheme() == "https",
+        get_queries: graphql.get_queries,
+        graphiql: graphql.graphiql,
+        max_body_bytes: graphql.max_body_bytes,
+        body_timeout: http.body_timeout,
+        sockets: SocketSettings {
+            per_user: count(graphql.sockets_per_user),
+            anonymous_per_ip: count(graphql.uninitialised_sockets_per_ip),
+            subscriptions: count(graphql.subscriptions_per_socket),
+            max_age: graphql.socket_max_age,
+            ..SocketSettings::default()
+        },
+    }
+}
+
+fn count(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn admit(app: &App, ip: IpAddr) -> Admission {
+    if app.config.rate_limits.denied.iter().any(|network| network.contains(&ip)) {
+        return Admission::Denied;
+    }
+    match app.rate_limits.take_local(Rule::RequestsPerIp, &ip_subject(ip), app.clock.now()) {
+        Ok(()) => Admission::Allowed,
+        Err(limited) => Admission::Limited { retry_after: limited.retry_after },
+    }
+}
+
+fn health(app: &Arc<App>, metrics: Metrics, closing: CancellationToken) -> Health {
+    let (of_database, of_store, of_events) = (Arc::clone(app), Arc::clone(app), Arc::clone(app));
+    let health = Health::new(metrics, closing)
+        .with("database", Need::Required, move || {
+            let app = Arc::clone(&of_database);
+            async move { app.database.ping().await.is_ok() }
+        })
+        .with("events", Need::Optional, move || {
+            let app = Arc::clone(&of_events);
+            async move { app.events.freshness().is_current() }
+        });
+    if app.config.redis.urls.is_empty() {
+        return health;
+    }
+    health.with("redis", Need::Optional, move || {
+        let app = Arc::clone(&of_store);
+        async move { app.store.ping().await.is_ok() }
+    })
+}
+
+/// Who knows sessions.
+struct Sessions(Arc<App>);
+
+#[async_trait]
+impl Authenticate for Sessions {
+    async fn authenticate(&self, credentials: Credentials) -> Identity {
+        match credentials {
+            Credentials::Nothing => Identity::Anonymous,
+            Credentials::Unreadable => Identity::Refused(Reason::TokenInvalid),
+            Credentials::AccessToken(token) => authenticate::run(&self.0, &token).await,
+        }
+    }
+
+    fn user_id(&self, identity: &Identity) -> Option<Uuid> {
+        match identity {
+            Identity::Session(me) => Some(me.live.user.id),
+            Identity::Anonymous | Identity::Refused(_) | Identity::Past { .. } => None,
+        }
+    }
+
+    fn session_ended(&self, identity: &Identity) -> BoxFuture<'static, ()> {
+        match identity {
+            Identity::Session(me) => {
+                let app = Arc::clone(&self.0);
+                let session_id = me.live.session.id;
+                let ended = app.events.session_ended(session_id, expires_at(&me.live));
+                async move {
+                    // It was live when it was authenticated; whether it still is, now that it is watched, has to be asked again.
+                    if let Ok(None) = app.live_sessions.get(session_id, app.clock.now()).await {
+                        return;
+                    }
+                    ended.await;
+                }
+                .boxed()
+            }
+            Identity::Anonymous | Identity::Refused(_) | Identity::Past { .. } => std::future::pending().boxed(),
+        }
+    }
+}
