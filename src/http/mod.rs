@@ -14,6 +14,7 @@ pub mod jwks;
 pub mod origin;
 pub mod question;
 pub mod router;
+pub mod server;
 pub mod socket_frames;
 pub mod sockets;
 pub mod stream;

@@ -129,7 +129,7 @@ async fn greet<E: Executor>(
     };
     let credentials = said.map_or(by_cookie, |said| bearer(&said));
     caller.identity = gateway.identify(credentials).await;
-    if let Identity::Refused(reason) = &caller.identity {
+    if let Identity::Refused(reason) | Identity::Past { reason, .. } = &caller.identity {
         return Err(Some(match reason {
             Reason::TokenExpired => Close::Forbidden,
             Reason::TokenMissing | Reason::TokenInvalid | Reason::SessionEnded => Close::Unauthorized,
