@@ -1,3 +1,27 @@
 //! The `postern` binary.
 
-fn main() {}
+use std::{process::ExitCode, time::Duration};
+
+use clap::Parser;
+use postern::cli;
+
+// Many small, short-lived allocations on many threads: it holds on to less memory and is faster there than the system's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Resolvers nest deep futures; unoptimized ones are far larger than the default of 2 MiB was made for.
+const STACK_BYTES: usize = 8 * 1024 * 1024;
+
+fn main() -> ExitCode {
+    let arguments = cli::Arguments::parse();
+    // Fails only where one is installed already, which serves as well.
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build() {
+        Ok(runtime) => runtime,
+        Err(error) => return cli::fail(format_args!("the runtime does not start: {error}")),
+    };
+    let code = runtime.block_on(cli::run(arguments));
+    // A read of the terminal that nobody waits for must not hold the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    code
+}

@@ -6,3 +6,86 @@ pub mod migrate;
 pub mod schema;
 pub mod serve;
 pub mod users;
+
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Config, Sources};
+
+/// A GraphQL auth gateway: every account flow as queries, mutations and live subscriptions.
+///
+/// Without a command it serves. Settings come from a file and from POSTERN_… variables; `postern config reference` lists them all.
+#[derive(Debug, Parser)]
+#[command(name = "postern", version)]
+pub struct Arguments {
+    /// The file with the settings [default: $POSTERN_CONFIG, else ./postern.toml where there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the gateway until SIGTERM or Ctrl-C
+    Serve,
+    /// Print the public schema as SDL
+    Schema,
+    /// Check, show and document the settings
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Make administrators
+    #[command(subcommand)]
+    Users(users::Command),
+    /// Ask the gateway of these settings how it is; exits with 0 where it is ready
+    Health,
+}
+
+/// Does what the arguments say.
+pub async fn run(arguments: Arguments) -> ExitCode {
+    let sources = Sources::of_process(arguments.config);
+    match arguments.command.unwrap_or(Command::Serve) {
+        Command::Serve => with_settings(&sources, serve::run).await,
+        Command::Schema => schema::run(),
+        Command::Config(command) => config::run(&command, &sources),
+        Command::Users(command) => with_settings(&sources, |config| users::run(command, config)).await,
+        Command::Health => with_settings(&sources, health::run).await,
+    }
+}
+
+async fn with_settings<F, Fut>(sources: &Sources, command: F) -> ExitCode
+where
+    F: FnOnce(Config) -> Fut,
+    Fut: Future<Output = ExitCode>,
+{
+    match Config::read(sources).into_config() {
+        Ok(config) => command(config).await,
+        Err(problems) => fail_with(problems),
+    }
+}
+
+/// Prints a line for whoever called. A reader that went away is no fault of ours.
+pub fn say(line: impl Display) {
+    writeln!(io::stdout().lock(), "{line}").ok();
+}
+
+/// Says on standard error why it did not work.
+pub fn fail(why: impl Display) -> ExitCode {
+    fail_with([why])
+}
+
+fn fail_with(lines: impl IntoIterator<Item = impl Display>) -> ExitCode {
+    let mut stderr = io::stderr().lock();
+    for line in lines {
+        writeln!(stderr, "postern: {line}").ok();
+    }
+    ExitCode::FAILURE
+}

@@ -6,7 +6,6 @@ use super::{Mode, reader::Reader};
 
 /// Settings of the GraphQL surface.
 #[derive(Clone, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "switches of the settings, each with a name of its own")]
 pub struct Graphql {
     /// Whether the schema can be asked for.
     pub introspection: bool,

@@ -49,7 +49,7 @@ impl Http {
             match canonical_origin(origin) {
                 Some(canonical) => *origin = canonical,
                 None => {
-                    reader.problem("http.allowed_origins", format!("is wrong: {origin:?} is not an origin like https://app.example.com"))
+                    reader.problem("http.allowed_origins", format!("is wrong: {origin:?} is not an origin like https://app.example.com"));
                 }
             }
         }

@@ -35,7 +35,7 @@ impl Mail {
         match &mail.from {
             None if mail.url.is_some() => reader.problem("mail.from", "is needed with mail.url"),
             Some(from) if !is_mailbox(from) => {
-                reader.problem("mail.from", "is not an address like no-reply@example.com or Example <no-reply@example.com>")
+                reader.problem("mail.from", "is not an address like no-reply@example.com or Example <no-reply@example.com>");
             }
             _ => {}
         }

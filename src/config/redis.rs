@@ -47,7 +47,6 @@ fn check(text: &str, mode: Mode) -> Result<(), &'static str> {
     let url = Url::parse(text).map_err(|_| "is not a URL")?;
     let host = url.host_str().unwrap_or_default();
     match url.scheme() {
-        "redis+unix" | "unix" => Ok(()),
         "redis" | "rediss" if host.is_empty() => Err("must name a host"),
         "redis" if mode == Mode::Production && !is_loopback(host) => {
             Err("must begin with rediss:// in production, unless the host is loopback")
@@ -55,7 +54,7 @@ fn check(text: &str, mode: Mode) -> Result<(), &'static str> {
         "rediss" if mode == Mode::Production && url.fragment() == Some("insecure") && !is_loopback(host) => {
             Err("must not carry #insecure in production, unless the host is loopback")
         }
-        "redis" | "rediss" => Ok(()),
+        "redis" | "rediss" | "redis+unix" | "unix" => Ok(()),
         _ => Err("must begin with redis:// or rediss://"),
     }
 }

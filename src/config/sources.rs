@@ -74,10 +74,12 @@ impl Sources {
                     let file = Toml::string(&content);
                     match file.data() {
                         Err(error) => {
-                            problems.push(Problem::new(format!("{} is not TOML: {}", path.display(), place(error.kind.to_string()))))
+                            problems.push(Problem::new(format!("{} is not TOML: {}", path.display(), place(&error.kind.to_string()))));
                         }
                         Ok(profiles) => {
-                            profiles.values().for_each(|dict| keys(dict, "", &mut file_keys));
+                            for dict in profiles.values() {
+                                keys(dict, "", &mut file_keys);
+                            }
                             figment = figment.merge(file);
                         }
                     }
@@ -89,7 +91,7 @@ impl Sources {
 }
 
 /// The parser's message without the excerpt of the file, which may hold a secret.
-fn place(message: String) -> String {
+fn place(message: &str) -> String {
     let mut lines = message.lines().filter(|line| !line.contains('|') && !line.trim().is_empty());
     lines.by_ref().map(str::trim).collect::<Vec<_>>().join(": ")
 }

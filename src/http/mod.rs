@@ -10,5 +10,6 @@ pub mod health;
 pub mod jwks;
 pub mod origin;
 pub mod router;
+pub mod server;
 pub mod stream;
 pub mod websocket;

@@ -17,6 +17,7 @@ mod layers;
 mod limits;
 mod messages;
 mod migrations;
+mod operating;
 mod passwords;
 mod races;
 mod sessions;
