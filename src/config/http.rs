@@ -39,10 +39,11 @@ impl Http {
             (local_url(listen.port()), "http://localhost with the port of http.listen"),
             "How people reach the gateway: the base of every link in a message, and the issuer of tokens. In development only loopback.",
         );
-        let origin = public_url.origin().ascii_serialization();
+        // A URL of another kind has no origin; that it is wrong is told below.
+        let origin = canonical_origin(&public_url.origin().ascii_serialization());
         let mut allowed_origins = reader.list(
             "http.allowed_origins",
-            (vec![origin], "the origin of http.public_url"),
+            (origin.into_iter().collect(), "the origin of http.public_url"),
             "Origins that browsers may call from, separated by commas. Development allows every loopback origin besides.",
         );
         for origin in &mut allowed_origins {

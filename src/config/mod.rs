@@ -228,7 +228,7 @@ impl Config {
     pub fn for_tests(data_dir: &Path) -> Self {
         let sources = Sources::of([
             ("POSTERN_DATA_DIR", data_dir.to_string_lossy().as_ref()),
-            ("POSTERN_SECRET", "a fixed secret of the tests, long enough"),
+            ("POSTERN_SECRET", "the fixed secret of every test and long enough"),
             ("POSTERN_HTTP__LISTEN", "127.0.0.1:0"),
             ("POSTERN_PASSWORDS__MEMORY_KIB", "8"),
             ("POSTERN_PASSWORDS__PASSES", "1"),

@@ -24,6 +24,7 @@ mod layers;
 mod limits;
 mod messages;
 mod migrations;
+mod operating;
 mod passwords;
 mod races;
 mod sessions;
