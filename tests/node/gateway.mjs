@@ -58,6 +58,11 @@ export async function run(words, environment) {
   return promisify(execFile)(binary, words, { env: { PATH: process.env.PATH, ...environment }, timeout: 60_000 });
 }
 
+// However this process ends, nothing that it started outlives it.
+const running = new Set();
+process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
+
 /** Starts one instance of a deployment and waits until it is ready. */
 export async function startGateway(environment) {
   const port = await freePort();
@@ -72,7 +77,9 @@ export async function startGateway(environment) {
   let printed = '';
   child.stdout.on('data', (data) => (printed += data));
   child.stderr.on('data', (data) => (printed += data));
+  running.add(child);
   const ended = new Promise((resolve) => child.once('exit', (code, signal) => resolve({ code, signal })));
+  ended.then(() => running.delete(child));
 
   const url = `http://127.0.0.1:${port}`;
   for (let waited = 0; !(await answers(`${url}/readyz`)); waited += 50) {

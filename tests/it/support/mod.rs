@@ -1,5 +1,5 @@
 //! What tests from outside stand on: gateways that start and vanish, and actors who use their public API alone.
-#![allow(dead_code, reason = "each test module uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test module uses its part")]
 
 mod actors;
 mod answer;

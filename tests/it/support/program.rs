@@ -1,9 +1,9 @@
 //! The one place that starts the program: in a thread with a runtime of its own, so that it can also be ended from `drop`.
 
-use std::{net::SocketAddr, sync::Arc, thread::JoinHandle};
+use std::{sync::Arc, thread::JoinHandle};
 
 use postern::{app::App, clock::Clock, config::Config, entropy::Entropy};
-use tokio::{net::TcpListener, runtime, sync::oneshot};
+use tokio::{runtime, sync::oneshot};
 
 /// A started program: it ends when this is dropped.
 pub struct Program {
@@ -15,22 +15,17 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts it on a free port, which `config` learns; fails as the program would.
-    pub async fn start(mut config: Config, clock: Clock, entropy: Entropy) -> Self {
+    /// Starts it on a free port; fails as the program would.
+    pub async fn start(config: Config, clock: Clock, entropy: Entropy) -> Self {
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = oneshot::channel();
         let thread = std::thread::spawn(move || {
             let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(async move {
-                let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-                config.listening_on(listener.local_addr().unwrap());
-                let app = parts::start(config.clone(), clock, entropy).await;
-                let router = parts::router(Arc::clone(&app)).into_make_service_with_connect_info::<SocketAddr>();
-                let server = tokio::spawn(async move { axum::serve(listener, router).await });
-                let _ = tell.send((Arc::clone(&app), config));
+                let running = Running::start(config, clock, entropy).await;
+                let _ = tell.send((Arc::clone(&running.app), running.config.clone()));
                 let _ = stopped.await;
-                server.abort();
-                parts::stop(&app).await;
+                running.stop().await;
             });
             runtime.shutdown_background();
         });
@@ -53,19 +48,16 @@ pub fn finish<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static)
     thread.join().ok()
 }
 
-/// What the program offers to start and stop it.
-mod parts {
-    use std::sync::Arc;
+/// The program as `serve` puts it together.
+struct Running {
+    app: Arc<App>,
+    config: Config,
+}
 
-    use postern::{app::App, clock::Clock, config::Config, entropy::Entropy};
-
-    pub async fn start(_config: Config, _clock: Clock, _entropy: Entropy) -> Arc<App> {
-        panic!("App::start is not there yet")
+impl Running {
+    async fn start(config: Config, _clock: Clock, _entropy: Entropy) -> Self {
+        panic!("App::start is not there yet: {}", config.http.listen)
     }
 
-    pub fn router(_app: Arc<App>) -> axum::Router {
-        panic!("http::router::router is not there yet")
-    }
-
-    pub async fn stop(_app: &App) {}
+    async fn stop(self) {}
 }

@@ -140,3 +140,34 @@ async fn last_line(connection: &mut BufReader<TcpStream>, command: &str, lines: 
     }
     line.trim().to_owned()
 }
+
+#[tokio::test]
+async fn every_test_gets_a_migrated_database_of_its_own() {
+    let Some(server) = postgres() else {
+        println!("skipped: needs POSTERN_TEST_POSTGRES");
+        return;
+    };
+    let (one, other) = tokio::join!(PostgresDatabase::create(server.clone()), PostgresDatabase::create(server.clone()));
+    let (first, second) = (connect(&one.url()).await, connect(&other.url()).await);
+    run(&first, "DELETE FROM deployment").await;
+    let deployments = Statement::from_string(DbBackend::Postgres, "SELECT 1 FROM deployment");
+    assert!(first.query_one_raw(deployments.clone()).await.unwrap().is_none());
+    assert!(second.query_one_raw(deployments).await.unwrap().is_some());
+
+    // Gone with its owner, although somebody is still connected.
+    let name = one.name.clone();
+    drop(one);
+    let left = Statement::from_string(DbBackend::Postgres, format!("SELECT 1 FROM pg_database WHERE datname = '{name}'"));
+    assert!(second.query_one_raw(left).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn every_test_gets_a_redis_database_of_its_own() {
+    let Some(server) = redis() else {
+        println!("skipped: needs POSTERN_TEST_REDIS");
+        return;
+    };
+    let (one, other) = tokio::join!(redis_database(&server), redis_database(&server));
+    assert_ne!(one, other);
+    assert!(one.starts_with(&format!("{server}/")), "{one}");
+}
