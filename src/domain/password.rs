@@ -11,6 +11,8 @@ const MOST_BYTES: usize = 8 * 1024;
 /// No text grows by more when it is normalized (UAX #15, NFKC in UTF-8).
 const MOST_GROWTH: usize = 11;
 const CONTEXT_WORDS: usize = 64;
+/// zxcvbn takes seconds for a hundred characters that all look like letters in disguise, a tenth of that for so many.
+const JUDGED_CHARACTERS: usize = 32;
 /// A password must have so many letters or digits that are not the person's or the product's name.
 const FEWEST_OWN_CHARACTERS: usize = 4;
 const CONTEXT_WORD_CHARACTERS: std::ops::RangeInclusive<usize> = 3..=64;
@@ -80,12 +82,26 @@ pub fn weakness(password: &Password, min_strength: u8, context: &[String]) -> Op
         return Some(Weakness::TooWeak);
     }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let estimate = zxcvbn::zxcvbn(password.expose(), &words);
+    // Any stretch that is strong by itself makes the whole strong.
+    let (head, tail) = stretches(password.expose());
+    let judged = judge(head, min_strength, &words);
+    if judged.is_some() && tail.is_some_and(|tail| judge(tail, min_strength, &words).is_none()) { None } else { judged }
+}
+
+fn judge(stretch: &str, min_strength: u8, words: &[&str]) -> Option<Weakness> {
+    let estimate = zxcvbn::zxcvbn(stretch, words);
     match whole_word(&estimate) {
         Some(Dictionary::Common) => Some(Weakness::Common),
         Some(Dictionary::Context) => Some(Weakness::TooWeak),
         None => (u8::from(estimate.score()) < min_strength).then_some(Weakness::TooWeak),
     }
+}
+
+/// The whole of a short password; of a long one its first and its last [`JUDGED_CHARACTERS`].
+fn stretches(password: &str) -> (&str, Option<&str>) {
+    let Some((end, _)) = password.char_indices().nth(JUDGED_CHARACTERS) else { return (password, None) };
+    let start = password.char_indices().rev().nth(JUDGED_CHARACTERS - 1).map_or(0, |(start, _)| start);
+    (password.get(..end).unwrap_or(password), password.get(start..))
 }
 
 enum Dictionary {
@@ -218,6 +234,17 @@ mod tests {
         assert_eq!(judge("trustno1", 0, &[]), Some(Weakness::Common));
         assert_eq!(judge("posterngate", 0, &["posterngate"]), Some(Weakness::TooWeak));
         assert_eq!(judge("xk2vq9bz", 0, &[]), None);
+    }
+
+    #[test]
+    fn long_passwords_are_judged_by_their_ends() {
+        let weak = "a".repeat(60);
+        assert_eq!(judge(&weak, 3, &[]), Some(Weakness::TooWeak));
+        assert_eq!(judge(&format!("{weak}lavender moped 41 quartz"), 3, &[]), None);
+        assert_eq!(judge(&format!("lavender moped 41 quartz{weak}"), 3, &[]), None);
+        let (head, tail) = stretches("😀12345678901234567890123456789012");
+        assert_eq!((head.chars().count(), tail.map(|tail| tail.chars().count())), (32, Some(32)));
+        assert!(stretches("x").1.is_none() && stretches(&"x".repeat(32)).1.is_none());
     }
 
     #[test]
