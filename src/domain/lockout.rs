@@ -91,12 +91,12 @@ mod tests {
 
     use super::*;
 
-    const MINUTE: Duration = Duration::from_secs(60);
+    const MINUTE: Duration = Duration::from_mins(1);
     const POLICY: Policy = Policy {
         failures: 5,
-        window: Duration::from_secs(900),
-        first: Duration::from_secs(900),
-        longest: Duration::from_secs(86_400),
+        window: Duration::from_mins(15),
+        first: Duration::from_mins(15),
+        longest: Duration::from_hours(24),
         in_a_row: 100,
     };
 

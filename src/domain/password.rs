@@ -11,6 +11,10 @@ const MOST_BYTES: usize = 8 * 1024;
 /// No text grows by more when it is normalized (UAX #15, NFKC in UTF-8).
 const MOST_GROWTH: usize = 11;
 const CONTEXT_WORDS: usize = 64;
+/// zxcvbn takes seconds for a hundred characters that all look like letters in disguise, a tenth of that for so many.
+const JUDGED_CHARACTERS: usize = 32;
+/// A password must have so many letters or digits that are not the person's or the product's name.
+const FEWEST_OWN_CHARACTERS: usize = 4;
 const CONTEXT_WORD_CHARACTERS: std::ops::RangeInclusive<usize> = 3..=64;
 
 /// A password in NFKC, so that it is the same however a keyboard composes it; never trimmed, folded or cut. It has no `Debug`, and is wiped with the
@@ -74,13 +78,30 @@ impl AsRef<[u8]> for Password {
 #[must_use]
 pub fn weakness(password: &Password, min_strength: u8, context: &[String]) -> Option<Weakness> {
     let words = context_words(context);
+    if is_made_of(password, &words) {
+        return Some(Weakness::TooWeak);
+    }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let estimate = zxcvbn::zxcvbn(password.expose(), &words);
+    // Any stretch that is strong by itself makes the whole strong.
+    let (head, tail) = stretches(password.expose());
+    let judged = judge(head, min_strength, &words);
+    if judged.is_some() && tail.is_some_and(|tail| judge(tail, min_strength, &words).is_none()) { None } else { judged }
+}
+
+fn judge(stretch: &str, min_strength: u8, words: &[&str]) -> Option<Weakness> {
+    let estimate = zxcvbn::zxcvbn(stretch, words);
     match whole_word(&estimate) {
         Some(Dictionary::Common) => Some(Weakness::Common),
         Some(Dictionary::Context) => Some(Weakness::TooWeak),
         None => (u8::from(estimate.score()) < min_strength).then_some(Weakness::TooWeak),
     }
+}
+
+/// The whole of a short password; of a long one its first and its last [`JUDGED_CHARACTERS`].
+fn stretches(password: &str) -> (&str, Option<&str>) {
+    let Some((end, _)) = password.char_indices().nth(JUDGED_CHARACTERS) else { return (password, None) };
+    let start = password.char_indices().rev().nth(JUDGED_CHARACTERS - 1).map_or(0, |(start, _)| start);
+    (password.get(..end).unwrap_or(password), password.get(start..))
 }
 
 enum Dictionary {
@@ -96,12 +117,25 @@ fn whole_word(estimate: &zxcvbn::Entropy) -> Option<Dictionary> {
     Some(if format!("{:?}", found.dictionary_name) == "UserInputs" { Dictionary::Context } else { Dictionary::Common })
 }
 
-/// The context as it is, and each of its words. Bounded, since all of it comes from the person.
+/// Whether hardly anything is left of the password without the words of the context, joined however they are.
+fn is_made_of(password: &Password, words: &[String]) -> bool {
+    let mut rest = Zeroizing::new(password.expose().to_lowercase());
+    let mut longest_first: Vec<&String> = words.iter().collect();
+    longest_first.sort_by_key(|word| std::cmp::Reverse(word.len()));
+    let before = rest.len();
+    for word in longest_first {
+        rest = Zeroizing::new(rest.replace(word.as_str(), ""));
+    }
+    rest.len() < before && rest.chars().filter(|character| character.is_alphanumeric()).count() < FEWEST_OWN_CHARACTERS
+}
+
+/// The context as it is, what comes before and after an `@`, and each of its words. Bounded, since all of it comes from the person.
 fn context_words(context: &[String]) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     for entry in context {
+        let sides = entry.split('@');
         let parts = entry.split(|character: char| !character.is_alphanumeric());
-        for word in std::iter::once(entry.as_str()).chain(parts) {
+        for word in std::iter::once(entry.as_str()).chain(sides).chain(parts) {
             let word: String = word.nfkc().flat_map(char::to_lowercase).take(CONTEXT_WORD_CHARACTERS.end() + 1).collect();
             if CONTEXT_WORD_CHARACTERS.contains(&word.chars().count()) && words.len() < CONTEXT_WORDS && !words.contains(&word) {
                 words.push(word);
@@ -179,9 +213,17 @@ mod tests {
         for raw in ["password", "password1", "password1234", "12345678", "qwertyuiop", "iloveyou", "PASSWORD", "drowssap", "p@ssw0rd"] {
             assert!(judge(raw, 3, &[]).is_some(), "{raw}");
         }
-        for raw in
-            ["password1234", "aaaaaaaaaaaa", "abcdefgh1234", "Postern2026", "posternpostern", "alice.wonder", "alicewonder1", "wonder1990"]
-        {
+        for raw in [
+            "aaaaaaaaaaaa",
+            "abcdefgh1234",
+            "Postern2026",
+            "posternpostern",
+            "alice.wonder",
+            "Alice.Wonder1!",
+            "alice.wonder@example.com",
+            "alicewonder1",
+            "wonder1990",
+        ] {
             assert_eq!(judge(raw, 3, &["Postern", "alice.wonder@example.com"]), Some(Weakness::TooWeak), "{raw}");
         }
     }
@@ -192,6 +234,17 @@ mod tests {
         assert_eq!(judge("trustno1", 0, &[]), Some(Weakness::Common));
         assert_eq!(judge("posterngate", 0, &["posterngate"]), Some(Weakness::TooWeak));
         assert_eq!(judge("xk2vq9bz", 0, &[]), None);
+    }
+
+    #[test]
+    fn long_passwords_are_judged_by_their_ends() {
+        let weak = "a".repeat(60);
+        assert_eq!(judge(&weak, 3, &[]), Some(Weakness::TooWeak));
+        assert_eq!(judge(&format!("{weak}lavender moped 41 quartz"), 3, &[]), None);
+        assert_eq!(judge(&format!("lavender moped 41 quartz{weak}"), 3, &[]), None);
+        let (head, tail) = stretches("😀12345678901234567890123456789012");
+        assert_eq!((head.chars().count(), tail.map(|tail| tail.chars().count())), (32, Some(32)));
+        assert!(stretches("x").1.is_none() && stretches(&"x".repeat(32)).1.is_none());
     }
 
     #[test]

@@ -23,7 +23,7 @@ fn hasher(costs: Costs, threads: usize, queue: usize, queue_wait: Duration) -> P
 }
 
 fn patient(costs: Costs) -> PasswordHasher {
-    hasher(costs, 2, 256, Duration::from_secs(60))
+    hasher(costs, 2, 256, Duration::from_mins(1))
 }
 
 fn password(raw: &str) -> Password {
@@ -89,7 +89,7 @@ async fn passwords_are_verified_exactly() {
 // The reference implementation's own example (phc-winner-argon2, README: `echo -n "password" | ./argon2 somesalt -t 2 -m 16 -p 4 -l 24`, Argon2i).
 #[tokio::test]
 async fn imported_hashes_are_verified_and_made_anew() {
-    let imported = "$argon2i$v=19$m=65536,t=2,p=4$c29tZXNhbHQ$RdescudvJCsgt3ub+b7dWRWJTmaaJObG".to_owned();
+    let imported = "$argon2i$v=19$m=65536,t=2,p=4$c29tZXNhbHQ$RdescudvJCsgt3ub+b+dWRWJTmaaJObG".to_owned();
     let hasher = patient(CHEAP);
     assert_eq!(hasher.verify(password("password"), Some(imported.clone())).await, Ok(Verdict::Right { rehash: true }));
     assert_eq!(hasher.verify(password("Password"), Some(imported)).await, Ok(Verdict::Wrong));
@@ -105,8 +105,8 @@ async fn what_is_no_hash_is_wrong() {
         "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$",
         "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW",
         // These would take the machine.
-        "$argon2id$v=19$m=4194304,t=1,p=1$c29tZXNhbHQ$RdescudvJCsgt3ub+b7dWRWJTmaaJObG",
-        "$argon2id$v=19$m=65536,t=4294967295,p=1$c29tZXNhbHQ$RdescudvJCsgt3ub+b7dWRWJTmaaJObG",
+        "$argon2id$v=19$m=4194304,t=1,p=1$c29tZXNhbHQ$RdescudvJCsgt3ub+b+dWRWJTmaaJObG",
+        "$argon2id$v=19$m=65536,t=4294967295,p=1$c29tZXNhbHQ$RdescudvJCsgt3ub+b+dWRWJTmaaJObG",
     ] {
         assert_eq!(hasher.verify(password("password"), Some(stored.to_owned())).await, Ok(Verdict::Wrong), "{stored:?}");
     }
@@ -116,46 +116,37 @@ async fn what_is_no_hash_is_wrong() {
 // A10: an unknown account costs what a wrong password costs; so does a cheaper hash from before the costs rose.
 #[tokio::test]
 async fn unknown_accounts_take_as_long_as_wrong_passwords() {
-    let hasher = hasher(DEFAULT, 1, 256, Duration::from_secs(60));
+    let hasher = hasher(DEFAULT, 1, 256, Duration::from_mins(1));
     let known = hasher.hash(password("correct horse")).await.unwrap();
     let old = hash_alone(CHEAP, b"correct horse", &[7; 16]).unwrap();
     let mut fastest = [Duration::MAX; 3];
-    for _ in 0..12 {
+    // The fastest of several: what else runs on the machine only ever adds. On a busy one it takes some more rounds.
+    for round in 1..=100 {
         for (fastest, stored) in fastest.iter_mut().zip([Some(known.clone()), None, Some(old.clone())]) {
             let begun = Instant::now();
             assert_eq!(hasher.verify(password("wrong"), stored).await, Ok(Verdict::Wrong));
             *fastest = (*fastest).min(begun.elapsed());
         }
+        let [known, unknown, old] = fastest.map(|duration| duration.as_secs_f64());
+        if round >= 5 && (0.7..1.4).contains(&(unknown / known)) && (0.7..1.4).contains(&(old / known)) {
+            return;
+        }
     }
-    let [known, unknown, old] = fastest.map(|duration| duration.as_secs_f64());
-    assert!((0.5..2.0).contains(&(unknown / known)), "{unknown} {known}");
-    assert!((0.5..2.0).contains(&(old / known)), "{old} {known}");
+    panic!("the time tells them apart: {fastest:?}");
 }
 
 // A6: the surplus is refused, at once where the queue is full and when popped where it waited too long.
 #[tokio::test]
 async fn the_surplus_is_refused() {
-    let hasher = hasher(CHEAP, 1, 2, Duration::from_secs(60));
+    let hasher = hasher(CHEAP, 1, 2, Duration::from_mins(1));
     let release = occupy(&hasher).await;
-    let waiting: Vec<_> = (0..2)
-        .map(|_| {
-            let hasher = hasher.clone();
-            tokio::spawn(async move { hasher.hash(password("correct horse")).await })
-        })
-        .collect();
-    // Both are in the queue once a third finds no room.
-    let refused = loop {
-        let attempt = tokio::time::timeout(Duration::from_millis(20), hasher.verify(password("x"), None)).await;
-        if let Ok(Err(refused)) = attempt {
-            break refused;
-        }
-    };
+    let mut first = Box::pin(hasher.hash(password("correct horse")));
+    let mut second = Box::pin(hasher.hash(password("correct horse")));
+    assert!(futures::poll!(&mut first).is_pending() && futures::poll!(&mut second).is_pending());
+    let refused = hasher.hash(password("correct horse")).await.unwrap_err();
     assert!(refused.retry_after >= Duration::from_secs(1));
     drop(release);
-    for job in waiting {
-        // One of them may have been the one without room, where the third came before it.
-        let _ = job.await.unwrap();
-    }
+    assert!(first.await.is_ok() && second.await.is_ok());
     assert!(hasher.hash(password("correct horse")).await.is_ok(), "there is room again");
 }
 
@@ -178,7 +169,7 @@ async fn what_waited_too_long_is_refused_undone() {
 
 #[tokio::test]
 async fn work_that_nobody_waits_for_is_skipped() {
-    let hasher = hasher(CHEAP, 1, 2, Duration::from_secs(60));
+    let hasher = hasher(CHEAP, 1, 2, Duration::from_mins(1));
     let release = occupy(&hasher).await;
     let ran = Arc::new(AtomicUsize::new(0));
     for _ in 0..10 {
@@ -194,7 +185,7 @@ async fn work_that_nobody_waits_for_is_skipped() {
 
 #[tokio::test]
 async fn a_panic_is_not_the_end() {
-    let hasher = hasher(CHEAP, 1, 16, Duration::from_secs(60));
+    let hasher = hasher(CHEAP, 1, 16, Duration::from_mins(1));
     assert!(hasher.judge(|| panic!("a bug")).await.is_err());
     assert_eq!(hasher.judge(|| 42).await, Ok(42));
 }
@@ -240,7 +231,7 @@ async fn pool_throughput() {
         }
     });
     let plain = begun.elapsed();
-    let hasher = hasher(DEFAULT, threads, HASHES, Duration::from_secs(60));
+    let hasher = hasher(DEFAULT, threads, HASHES, Duration::from_mins(1));
     let begun = Instant::now();
     let jobs: Vec<_> = (0..HASHES)
         .map(|_| {
