@@ -82,7 +82,7 @@ async fn a_caller_without_a_connection_is_refused_in_time() {
         }
         let asked = Instant::now();
         assert!(matches!(scratch.database.begin().await, Err(StorageError::Unavailable)));
-        assert!(asked.elapsed() < Duration::from_millis(3500), "{:?}", asked.elapsed());
+        assert!(asked.elapsed() < Duration::from_millis(4500), "{:?}", asked.elapsed());
         drop(held);
         scratch.database.begin().await.unwrap().rollback().await.unwrap();
         scratch.remove().await;
@@ -118,7 +118,7 @@ async fn statements_that_take_too_long_are_cut_off() {
         let slow: Result<_, StorageError> =
             scratch.database.write().execute_unprepared("SELECT pg_sleep(20)").await.map_err(StorageError::from);
         assert!(matches!(slow, Err(StorageError::Unavailable)), "{slow:?}");
-        assert!(asked.elapsed() < Duration::from_secs(6));
+        assert!(asked.elapsed() < Duration::from_secs(8));
         scratch.remove().await;
     }
 }
@@ -144,6 +144,18 @@ async fn readers_go_on_beside_the_writer_and_cannot_write() {
             let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), sql)).await.unwrap().unwrap();
             assert_eq!(row.try_get_by_index::<String>(0).unwrap(), expected, "{pragma}");
         }
+        scratch.remove().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_file_may_be_opened_by_several_at_once() {
+    for scratch in migrated().await.into_iter().filter(|scratch| !scratch.is_postgres()) {
+        let opened = (0..8).map(|_| {
+            let url = format!("{}-new", scratch.url);
+            tokio::spawn(async move { Database::connect(&url, 2).await.unwrap().ping().await })
+        });
+        futures::future::join_all(opened).await.into_iter().for_each(|done| done.unwrap().unwrap());
         scratch.remove().await;
     }
 }
@@ -197,5 +209,5 @@ async fn wrong_urls_are_told() {
     // Nobody listens there.
     let asked = Instant::now();
     assert!(matches!(Database::connect("postgres://postgres@127.0.0.1:1/x", 2).await, Err(StorageError::Unavailable)));
-    assert!(asked.elapsed() < Duration::from_secs(4));
+    assert!(asked.elapsed() < Duration::from_secs(5));
 }
