@@ -178,7 +178,7 @@ async fn the_clocks_are_compared() {
     for scratch in migrated().await {
         let skew = scratch.database.now_skew(&Clock::system()).await.unwrap();
         assert!(skew.abs() < 1000, "{skew} ms");
-        let behind = Clock::manual(Clock::system().now() - Duration::from_secs(60));
+        let behind = Clock::manual(Clock::system().now() - Duration::from_mins(1));
         let skew = scratch.database.now_skew(&behind).await.unwrap();
         assert!((59_000..61_000).contains(&skew), "{skew} ms");
         scratch.remove().await;
