@@ -13,7 +13,7 @@ use postern::{
 };
 use sea_orm::{ConnectionTrait, Statement};
 
-use super::scratch::{clock, migrated};
+use super::scratch::{clock, migrated, migrated_postgres, migrated_sqlite};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_instance_gets_a_lease() {
@@ -91,7 +91,7 @@ async fn a_caller_without_a_connection_is_refused_in_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_connections_are_replaced() {
-    for scratch in migrated().await.into_iter().filter(super::Scratch::is_postgres) {
+    for scratch in migrated_postgres().await {
         // Some idle, some in the middle of work, as a restart of the server finds them.
         let held = [scratch.database.begin().await.unwrap(), scratch.database.begin().await.unwrap()];
         let idle = [scratch.database.begin().await.unwrap(), scratch.database.begin().await.unwrap()];
@@ -113,7 +113,7 @@ async fn lost_connections_are_replaced() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn statements_that_take_too_long_are_cut_off() {
-    for scratch in migrated().await.into_iter().filter(super::Scratch::is_postgres) {
+    for scratch in migrated_postgres().await {
         let asked = Instant::now();
         let slow: Result<_, StorageError> =
             scratch.database.write().execute_unprepared("SELECT pg_sleep(20)").await.map_err(StorageError::from);
@@ -125,7 +125,7 @@ async fn statements_that_take_too_long_are_cut_off() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readers_go_on_beside_the_writer_and_cannot_write() {
-    for scratch in migrated().await.into_iter().filter(|scratch| !scratch.is_postgres()) {
+    for scratch in migrated_sqlite().await {
         let transaction = scratch.database.begin().await.unwrap();
         transaction.execute_unprepared("UPDATE deployment SET epoch = 7").await.unwrap();
         assert_eq!(deployment::epoch(scratch.database.read()).await.unwrap(), 1);
@@ -150,7 +150,7 @@ async fn readers_go_on_beside_the_writer_and_cannot_write() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_file_may_be_opened_by_several_at_once() {
-    for scratch in migrated().await.into_iter().filter(|scratch| !scratch.is_postgres()) {
+    for scratch in migrated_sqlite().await {
         let opened = (0..8).map(|_| {
             let url = format!("{}-new", scratch.url);
             tokio::spawn(async move { Database::connect(&url, 2).await.unwrap().ping().await })
@@ -164,7 +164,7 @@ async fn a_new_file_may_be_opened_by_several_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_file_is_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
-    for scratch in migrated().await.into_iter().filter(|scratch| !scratch.is_postgres()) {
+    for scratch in migrated_sqlite().await {
         let file = scratch.url.trim_start_matches("sqlite:");
         for file in [file.to_owned(), format!("{file}-wal"), format!("{file}-shm")] {
             assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "{file}");
