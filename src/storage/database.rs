@@ -1,8 +1,9 @@
 //! Connections and transactions: one pool on PostgreSQL, one writer with readers beside it on SQLite.
 
+mod connect;
+
 use std::{
     future::Future,
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -11,13 +12,8 @@ use std::{
 };
 
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode,
-    SqlxPostgresConnector, SqlxSqliteConnector, Statement, TransactionOptions, TransactionTrait,
-    sqlx::{
-        pool::PoolOptions,
-        postgres::PgConnectOptions,
-        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
-    },
+    ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait,
 };
 use sha2::{Digest, Sha256};
 
@@ -28,11 +24,6 @@ use crate::clock::Clock;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long PostgreSQL works on a statement or waits inside a transaction, and SQLite for its lock.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
-/// A connection that lay idle for longer is asked whether it still lives before it is used.
-const TRUSTED_IDLE: Duration = Duration::from_secs(1);
-/// How long one schema step may take, or wait for the other instance that takes it.
-const STEPS_TIMEOUT: Duration = Duration::from_mins(10);
-const SQLITE_READERS: u32 = 4;
 
 /// Which database it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,10 +62,10 @@ impl Database {
     pub async fn connect(url: &str, max_connections: u32) -> Result<Self, StorageError> {
         let statements = Arc::new(AtomicU64::new(0));
         let (backend, mut write, mut read) = if url.starts_with("sqlite:") {
-            let (write, read) = connect_sqlite(url).await?;
+            let (write, read) = Box::pin(connect::sqlite(url)).await?;
             (Backend::Sqlite, write, Some(read))
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            (Backend::Postgres, connect_postgres(url, max_connections).await?, None)
+            (Backend::Postgres, Box::pin(connect::postgres(url, max_connections)).await?, None)
         } else {
             return Err(StorageError::Driver(DbErr::Custom("the database URL must begin with sqlite: or postgres://".to_owned())));
         };
@@ -192,18 +183,8 @@ impl Database {
     /// A connection of its own for schema steps: they may take minutes, wait for another instance, and on SQLite rebuild tables that others refer to.
     pub(super) fn connect_for_steps(&self) -> DatabaseConnection {
         match self.backend {
-            Backend::Sqlite => {
-                let options = self.write.get_sqlite_connection_pool().connect_options();
-                let options = SqliteConnectOptions::clone(&options).foreign_keys(false).busy_timeout(STEPS_TIMEOUT);
-                SqlxSqliteConnector::from_sqlx_sqlite_pool(PoolOptions::new().max_connections(1).connect_lazy_with(options))
-            }
-            Backend::Postgres => {
-                let options = self.write.get_postgres_connection_pool().connect_options();
-                let limit = STEPS_TIMEOUT.as_millis().to_string();
-                let options = PgConnectOptions::clone(&options)
-                    .options([("statement_timeout", limit.as_str()), ("idle_in_transaction_session_timeout", limit.as_str())]);
-                SqlxPostgresConnector::from_sqlx_postgres_pool(PoolOptions::new().max_connections(1).connect_lazy_with(options))
-            }
+            Backend::Sqlite => connect::sqlite_for_steps(&self.write),
+            Backend::Postgres => connect::postgres_for_steps(&self.write),
         }
     }
 
@@ -219,68 +200,6 @@ impl Database {
 
 async fn within<T>(limit: Duration, work: impl Future<Output = Result<T, StorageError>> + Send) -> Result<T, StorageError> {
     tokio::time::timeout(limit, work).await.unwrap_or(Err(StorageError::Unavailable))
-}
-
-async fn connect_postgres(url: &str, max_connections: u32) -> Result<DatabaseConnection, StorageError> {
-    let mut options = ConnectOptions::new(url);
-    options
-        .max_connections(max_connections.max(2))
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .test_before_acquire_if_idle_for(TRUSTED_IDLE)
-        .sqlx_logging(false)
-        .set_application_name("postern")
-        .map_sqlx_postgres_opts(|options| {
-            let limit = STATEMENT_TIMEOUT.as_millis().to_string();
-            options.options([("statement_timeout", limit.as_str()), ("idle_in_transaction_session_timeout", limit.as_str())])
-        });
-    Ok(sea_orm::Database::connect(options).await?)
-}
-
-/// The writer, then the readers.
-async fn connect_sqlite(url: &str) -> Result<(DatabaseConnection, DatabaseConnection), StorageError> {
-    let parsed = url.parse::<SqliteConnectOptions>().map_err(|error| StorageError::Driver(DbErr::Custom(error.to_string())))?;
-    if url.contains(":memory:") || url.contains("mode=memory") {
-        return Err(StorageError::Driver(DbErr::Custom(
-            "SQLite needs a file: a database in memory cannot have readers beside its writer".to_owned(),
-        )));
-    }
-    create_file(parsed.get_filename())
-        .map_err(|error| StorageError::Driver(DbErr::Custom(format!("{}: {error}", parsed.get_filename().display()))))?;
-
-    let mut writer = ConnectOptions::new(url);
-    sqlite_pool(&mut writer).max_connections(1).map_sqlx_sqlite_opts(|options| {
-        options
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Normal)
-            .busy_timeout(STATEMENT_TIMEOUT)
-            .foreign_keys(true)
-    });
-    let writer = sea_orm::Database::connect(writer).await?;
-
-    let mut readers = ConnectOptions::new(url);
-    sqlite_pool(&mut readers)
-        .max_connections(SQLITE_READERS)
-        .map_sqlx_sqlite_opts(|options| options.read_only(true).create_if_missing(false).busy_timeout(STATEMENT_TIMEOUT));
-    let readers = sea_orm::Database::connect(readers).await?;
-    Ok((writer, readers))
-}
-
-/// Connections to a file never go stale: they are kept for good and not asked whether they live.
-fn sqlite_pool(options: &mut ConnectOptions) -> &mut ConnectOptions {
-    options.acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None).max_lifetime(None).test_before_acquire(false).sqlx_logging(false)
-}
-
-/// Password hashes lie in it: nobody else on the machine may read it. SQLite gives its side files the same mode.
-fn create_file(path: &Path) -> std::io::Result<()> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder)?;
-    }
-    let mut options = std::fs::OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop)
 }
 
 /// Unlike `hashtext`, the same on every version of the server, and wide enough that two names do not meet.

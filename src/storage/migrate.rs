@@ -76,7 +76,7 @@ pub async fn at_start(database: &Database, clock: &Clock, missing: AtStart) -> R
 /// Takes every missing step, as one batch; tells their names.
 pub async fn up(database: &Database, clock: &Clock) -> Result<Vec<String>, MigrateError> {
     let session = Session::open(database, clock);
-    let outcome = session.up().await;
+    let outcome = Box::pin(session.up()).await;
     session.close().await;
     outcome
 }
@@ -84,7 +84,7 @@ pub async fn up(database: &Database, clock: &Clock) -> Result<Vec<String>, Migra
 /// Undoes the newest `steps` steps, newest first, in the name of `by`; tells their names. **Undoing a step deletes what it holds.**
 pub async fn down(database: &Database, clock: &Clock, steps: usize, by: &str) -> Result<Vec<String>, MigrateError> {
     let session = Session::open(database, clock);
-    let outcome = session.down(steps, by).await;
+    let outcome = Box::pin(session.down(steps, by)).await;
     session.close().await;
     outcome
 }

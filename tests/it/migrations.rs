@@ -1,5 +1,6 @@
 //! Schema steps, history and integrity; below it what the schema and its connections promise. On SQLite, and on PostgreSQL where there is one.
 
+mod audit;
 mod connections;
 mod schema;
 mod scratch;

@@ -13,7 +13,7 @@ use postern::{
 };
 use sea_orm::{ConnectionTrait, Statement};
 
-use super::scratch::{clock, migrated};
+use super::scratch::{clock, migrated, migrated_postgres, migrated_sqlite};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_instance_gets_a_lease() {
@@ -82,7 +82,7 @@ async fn a_caller_without_a_connection_is_refused_in_time() {
         }
         let asked = Instant::now();
         assert!(matches!(scratch.database.begin().await, Err(StorageError::Unavailable)));
-        assert!(asked.elapsed() < Duration::from_millis(3500), "{:?}", asked.elapsed());
+        assert!(asked.elapsed() < Duration::from_millis(4500), "{:?}", asked.elapsed());
         drop(held);
         scratch.database.begin().await.unwrap().rollback().await.unwrap();
         scratch.remove().await;
@@ -91,7 +91,7 @@ async fn a_caller_without_a_connection_is_refused_in_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lost_connections_are_replaced() {
-    for scratch in migrated().await.into_iter().filter(super::Scratch::is_postgres) {
+    for scratch in migrated_postgres().await {
         // Some idle, some in the middle of work, as a restart of the server finds them.
         let held = [scratch.database.begin().await.unwrap(), scratch.database.begin().await.unwrap()];
         let idle = [scratch.database.begin().await.unwrap(), scratch.database.begin().await.unwrap()];
@@ -113,19 +113,19 @@ async fn lost_connections_are_replaced() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn statements_that_take_too_long_are_cut_off() {
-    for scratch in migrated().await.into_iter().filter(super::Scratch::is_postgres) {
+    for scratch in migrated_postgres().await {
         let asked = Instant::now();
         let slow: Result<_, StorageError> =
             scratch.database.write().execute_unprepared("SELECT pg_sleep(20)").await.map_err(StorageError::from);
         assert!(matches!(slow, Err(StorageError::Unavailable)), "{slow:?}");
-        assert!(asked.elapsed() < Duration::from_secs(6));
+        assert!(asked.elapsed() < Duration::from_secs(8));
         scratch.remove().await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn readers_go_on_beside_the_writer_and_cannot_write() {
-    for scratch in migrated().await.into_iter().filter(|scratch| !scratch.is_postgres()) {
+    for scratch in migrated_sqlite().await {
         let transaction = scratch.database.begin().await.unwrap();
         transaction.execute_unprepared("UPDATE deployment SET epoch = 7").await.unwrap();
         assert_eq!(deployment::epoch(scratch.database.read()).await.unwrap(), 1);
@@ -148,11 +148,23 @@ async fn readers_go_on_beside_the_writer_and_cannot_write() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_file_may_be_opened_by_several_at_once() {
+    for scratch in migrated_sqlite().await {
+        let opened = (0..8).map(|_| {
+            let url = format!("{}-new", scratch.url);
+            tokio::spawn(async move { Database::connect(&url, 2).await.unwrap().ping().await })
+        });
+        futures::future::join_all(opened).await.into_iter().for_each(|done| done.unwrap().unwrap());
+        scratch.remove().await;
+    }
+}
+
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn the_file_is_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
-    for scratch in migrated().await.into_iter().filter(|scratch| !scratch.is_postgres()) {
+    for scratch in migrated_sqlite().await {
         let file = scratch.url.trim_start_matches("sqlite:");
         for file in [file.to_owned(), format!("{file}-wal"), format!("{file}-shm")] {
             assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "{file}");
@@ -166,7 +178,7 @@ async fn the_clocks_are_compared() {
     for scratch in migrated().await {
         let skew = scratch.database.now_skew(&Clock::system()).await.unwrap();
         assert!(skew.abs() < 1000, "{skew} ms");
-        let behind = Clock::manual(Clock::system().now() - Duration::from_secs(60));
+        let behind = Clock::manual(Clock::system().now() - Duration::from_mins(1));
         let skew = scratch.database.now_skew(&behind).await.unwrap();
         assert!((59_000..61_000).contains(&skew), "{skew} ms");
         scratch.remove().await;
@@ -197,5 +209,5 @@ async fn wrong_urls_are_told() {
     // Nobody listens there.
     let asked = Instant::now();
     assert!(matches!(Database::connect("postgres://postgres@127.0.0.1:1/x", 2).await, Err(StorageError::Unavailable)));
-    assert!(asked.elapsed() < Duration::from_secs(4));
+    assert!(asked.elapsed() < Duration::from_secs(5));
 }

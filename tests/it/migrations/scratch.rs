@@ -20,36 +20,58 @@ pub fn clock() -> Clock {
 pub struct Scratch {
     pub database: Database,
     pub url: String,
-    server: Option<(String, String)>,
-    folder: PathBuf,
+    made: Made,
+}
+
+enum Made {
+    Folder(PathBuf),
+    OnServer { server: String, name: String },
 }
 
 /// Empty ones, one of each kind there is.
 pub async fn databases() -> Vec<Scratch> {
-    let id = Entropy::system().uuid(Clock::system().now()).simple().to_string();
-    let folder = std::env::temp_dir().join(format!("postern-{id}"));
-    let mut databases = vec![open(format!("sqlite:{}", folder.join("postern.db").display()), None, folder.clone()).await];
-    #[expect(clippy::disallowed_methods, reason = "tests are told by the environment where their servers are")]
-    if let Ok(server) = std::env::var("POSTERN_TEST_POSTGRES") {
-        let name = format!("test_{id}");
-        on_server(&server, &format!("CREATE DATABASE {name}")).await;
-        let url = beside(&server, &name);
-        databases.push(open(url, Some((server, name)), folder).await);
-    }
-    databases
+    [sqlite().await].into_iter().chain(postgres().await).collect()
 }
 
 /// With the schema in them.
 pub async fn migrated() -> Vec<Scratch> {
-    let databases = databases().await;
+    with_schema(databases().await).await
+}
+
+/// For what only PostgreSQL promises; none where there is no server.
+pub async fn migrated_postgres() -> Vec<Scratch> {
+    with_schema(postgres().await.into_iter().collect()).await
+}
+
+/// For what only SQLite promises.
+pub async fn migrated_sqlite() -> Vec<Scratch> {
+    with_schema(vec![sqlite().await]).await
+}
+
+async fn with_schema(databases: Vec<Scratch>) -> Vec<Scratch> {
     for scratch in &databases {
         migrate::up(&scratch.database, &clock()).await.unwrap();
     }
     databases
 }
 
-async fn open(url: String, server: Option<(String, String)>, folder: PathBuf) -> Scratch {
-    Scratch { database: Database::connect(&url, 5).await.unwrap(), url, server, folder }
+fn unique_name() -> String {
+    format!("postern_{}", Entropy::system().uuid(Clock::system().now()).simple())
+}
+
+async fn sqlite() -> Scratch {
+    let folder = std::env::temp_dir().join(unique_name());
+    let url = format!("sqlite:{}", folder.join("postern.db").display());
+    Scratch { database: Database::connect(&url, 5).await.unwrap(), url, made: Made::Folder(folder) }
+}
+
+async fn postgres() -> Option<Scratch> {
+    #[expect(clippy::disallowed_methods, reason = "tests are told by the environment where their servers are")]
+    let server = std::env::var("POSTERN_TEST_POSTGRES").ok()?;
+    let name = unique_name();
+    on_server(&server, &format!("CREATE DATABASE {name}")).await;
+    let url = beside(&server, &name);
+    Some(Scratch { database: Database::connect(&url, 5).await.unwrap(), url, made: Made::OnServer { server, name } })
 }
 
 impl Scratch {
@@ -59,7 +81,7 @@ impl Scratch {
 
     /// Runs a statement about the whole database as the server's superuser, on a connection elsewhere; `{database}` is its name.
     pub async fn as_superuser(&self, sql: &str) {
-        if let Some((server, name)) = &self.server {
+        if let Made::OnServer { server, name } = &self.made {
             on_server(server, &sql.replace("{database}", name)).await;
         }
     }
@@ -67,7 +89,9 @@ impl Scratch {
     pub async fn remove(self) {
         self.database.close().await;
         self.as_superuser("DROP DATABASE {database} WITH (FORCE)").await;
-        let _ = std::fs::remove_dir_all(&self.folder);
+        if let Made::Folder(folder) = &self.made {
+            let _ = std::fs::remove_dir_all(folder);
+        }
     }
 }
 
