@@ -10,6 +10,10 @@ mod objects;
 
 use std::fmt::Write as _;
 
+use sea_orm_migration::{
+    MigrationName, MigrationTrait, SchemaManager, async_trait,
+    sea_orm::{ConnectionTrait, DbBackend, DbErr},
+};
 use sha2::{Digest, Sha256};
 
 pub use dialect::Dialect;
@@ -123,6 +127,30 @@ impl Step {
         }
         sql
     }
+}
+
+impl MigrationName for Step {
+    fn name(&self) -> &str {
+        self.name
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Step {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let sql = Self::up(self, dialect(manager.get_database_backend()));
+        manager.get_connection().execute_unprepared(&sql).await.map(drop)
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let sql = Self::down(self, dialect(manager.get_database_backend()));
+        let sql = sql.ok_or_else(|| DbErr::Migration(format!("{} cannot be undone", self.name)))?;
+        manager.get_connection().execute_unprepared(&sql).await.map(drop)
+    }
+}
+
+fn dialect(backend: DbBackend) -> Dialect {
+    if backend == DbBackend::Postgres { Dialect::Postgres } else { Dialect::Sqlite }
 }
 
 #[cfg(test)]

@@ -16,7 +16,12 @@ use std::{
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Config, Sources};
+use crate::{
+    clock::Clock,
+    config::{Config, Sources},
+    entropy::Entropy,
+    storage::database::Database,
+};
 
 /// A GraphQL auth gateway: every account flow as queries, mutations and live subscriptions.
 ///
@@ -42,6 +47,9 @@ pub enum Command {
     /// Check, show and document the settings
     #[command(subcommand)]
     Config(config::Command),
+    /// Bring the database's schema up, undo steps, and check it
+    #[command(subcommand)]
+    Migrate(migrate::Command),
     /// Make administrators
     #[command(subcommand)]
     Users(users::Command),
@@ -56,8 +64,25 @@ pub async fn run(arguments: Arguments) -> ExitCode {
         Command::Serve => with_settings(&sources, serve::run).await,
         Command::Schema => schema::run(),
         Command::Config(command) => config::run(&command, &sources),
+        Command::Migrate(command) => with_settings(&sources, |config| migrate_schema(command, config)).await,
         Command::Users(command) => with_settings(&sources, |config| users::run(command, config)).await,
         Command::Health => with_settings(&sources, health::run).await,
+    }
+}
+
+async fn migrate_schema(command: migrate::Command, mut config: Config) -> ExitCode {
+    if let Err(problem) = config.prepare(&Entropy::system()) {
+        return fail(problem);
+    }
+    let database = match Database::connect(&config.database.url, config.database.max_connections).await {
+        Ok(database) => database,
+        Err(error) => return fail(format_args!("database: {error}")),
+    };
+    let done = migrate::run(&database, &Clock::system(), command, &mut io::stdout()).await;
+    database.close().await;
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(error),
     }
 }
 

@@ -15,6 +15,7 @@ use migration::{Dialect, STEPS, Step};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
+use sea_orm_migration::{MigrationTrait, SchemaManager};
 
 pub use history::{State, StepStatus, status};
 pub use integrity::{Problem, verify};
@@ -115,7 +116,7 @@ impl<'a> Session<'a> {
         let missing: Vec<&Step> = STEPS.iter().filter(|step| !history::is_completed(&rows, step.name)).collect();
         for step in &missing {
             let run = Run::start(step, batch, self);
-            if let Err(error) = transaction.execute_unprepared(&step.up(self.dialect)).await {
+            if let Err(error) = MigrationTrait::up(*step, &SchemaManager::new(&transaction)).await {
                 let message = error.to_string();
                 transaction.rollback().await?;
                 self.write_down_failure(run.failed(&message)).await?;
@@ -135,8 +136,10 @@ impl<'a> Session<'a> {
         let newest = STEPS.iter().rev().filter(|step| history::is_completed(&rows, step.name)).take(steps);
         let mut undone = Vec::new();
         for step in newest {
-            let sql = step.down(self.dialect).ok_or_else(|| MigrateError::Irreversible(step.name.to_owned()))?;
-            if let Err(error) = transaction.execute_unprepared(&sql).await {
+            if step.down(self.dialect).is_none() {
+                return Err(MigrateError::Irreversible(step.name.to_owned()));
+            }
+            if let Err(error) = MigrationTrait::down(step, &SchemaManager::new(&transaction)).await {
                 return Err(MigrateError::Step { name: step.name.to_owned(), message: error.to_string() });
             }
             history::roll_back(&transaction, step.name, self.clock.now(), by).await?;

@@ -107,7 +107,7 @@ impl SessionMutation {
         Ok(match settle(refresh_session::run(ctx.app()?, caller, token).await)? {
             Ok(outcome) => {
                 let tokens = deliver(ctx, outcome.tokens, by)?;
-                RefreshSessionPayload { session: Some(outcome.session.into()), tokens: Some(Tokens(tokens)), problems: Vec::new() }
+                RefreshSessionPayload { session: Some(Session::begun(outcome.session)), tokens: Some(Tokens(tokens)), problems: Vec::new() }
             }
             Err(problems) => {
                 if by == user_sessions::TokenDelivery::Cookie && caller.refresh_cookie.is_some() {
@@ -162,7 +162,7 @@ impl SessionMutation {
             Ok(outcome) => {
                 let by = outcome.tokens.delivery;
                 let tokens = deliver(ctx, outcome.tokens, by)?;
-                ReauthenticatePayload { session: Some(outcome.session.into()), tokens: Some(Tokens(tokens)), problems: Vec::new() }
+                ReauthenticatePayload { session: Some(Session::begun(outcome.session)), tokens: Some(Tokens(tokens)), problems: Vec::new() }
             }
             Err(problems) => ReauthenticatePayload { problems, ..ReauthenticatePayload::default() },
         })

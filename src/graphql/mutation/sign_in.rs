@@ -8,6 +8,7 @@ use crate::{
     graphql::{
         context::{self, ContextExt},
         object::{
+            session::Session,
             sign_in_outcome::{SignInOutcome, SignedIn},
             tokens::{TokenDelivery, Tokens},
         },
@@ -61,7 +62,7 @@ pub fn deliver(
             let outcome = SignInOutcome::SignedIn(SignedIn {
                 is_new_user: signed_in.is_new_user,
                 user: signed_in.user.into(),
-                session: signed_in.session.into(),
+                session: Session::begun(signed_in.session),
                 tokens: Tokens(tokens),
             });
             SignInPayload { outcome: Some(outcome), problems: Vec::new() }

@@ -54,7 +54,7 @@ impl Activity {
 
     async fn session(&self, ctx: &Context<'_>) -> Option<Result<Session>> {
         let id = self.0.session_id?;
-        load(ctx, SessionId(id)).await.map(|session| session.map(Session)).transpose()
+        load(ctx, SessionId(id)).await.map(|session| session.map(Session::from)).transpose()
     }
 
     async fn device(&self) -> Option<Device> {

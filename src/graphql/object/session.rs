@@ -21,11 +21,31 @@ use crate::{
 
 /// A signed-in device.
 #[derive(Clone, Debug)]
-pub struct Session(pub Arc<user_sessions::Model>);
+pub struct Session(pub Arc<user_sessions::Model>, Begun);
+
+/// Whether the request itself gave out the tokens of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begun {
+    ByRequest,
+    Before,
+}
+
+impl Session {
+    /// One whose tokens this very answer carries.
+    pub fn begun(row: user_sessions::Model) -> Self {
+        Self(Arc::new(row), Begun::ByRequest)
+    }
+}
 
 impl From<user_sessions::Model> for Session {
     fn from(row: user_sessions::Model) -> Self {
-        Self(Arc::new(row))
+        Self(Arc::new(row), Begun::Before)
+    }
+}
+
+impl From<Arc<user_sessions::Model>> for Session {
+    fn from(row: Arc<user_sessions::Model>) -> Self {
+        Self(row, Begun::Before)
     }
 }
 
@@ -171,7 +191,8 @@ impl Session {
 
     /// Whether this is the session of the request.
     async fn current(&self, ctx: &Context<'_>) -> Result<bool> {
-        Ok(matches!(&ctx.caller()?.identity, Identity::Session(me) if me.live.session.id == self.0.id))
+        let is_callers = matches!(&ctx.caller()?.identity, Identity::Session(me) if me.live.session.id == self.0.id);
+        Ok(self.1 == Begun::ByRequest || is_callers)
     }
 
     async fn device(&self) -> Device {

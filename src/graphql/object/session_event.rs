@@ -92,7 +92,7 @@ impl SessionEvent {
 
     /// As it is now; null where it is deleted.
     async fn session(&self, ctx: &Context<'_>) -> Option<Result<Session>> {
-        load(ctx, SessionId(self.session_id)).await.map(|session| session.map(Session)).transpose()
+        load(ctx, SessionId(self.session_id)).await.map(|session| session.map(Session::from)).transpose()
     }
 
     async fn at(&self) -> DateTime {

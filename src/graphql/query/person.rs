@@ -31,7 +31,7 @@ impl PersonQuery {
 
     /// The session this request belongs to; null and UNAUTHENTICATED as with `me`.
     async fn current_session(&self, ctx: &Context<'_>) -> Option<Result<Session>> {
-        who(ctx).transpose().map(|me| Ok(Session(Arc::clone(&me?.live.session))))
+        who(ctx).transpose().map(|me| Ok(Session::from(Arc::clone(&me?.live.session))))
     }
 
     /// An own user or session by its id; administrators reach all of them.

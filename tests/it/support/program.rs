@@ -1,9 +1,20 @@
 //! The one place that starts the program: in a thread with a runtime of its own, so that it can also be ended from `drop`.
 
-use std::{sync::Arc, thread::JoinHandle};
+use std::{sync::Arc, thread, time::Duration};
 
-use postern::{app::App, clock::Clock, config::Config, entropy::Entropy};
-use tokio::{runtime, sync::oneshot};
+use postern::{
+    app::App,
+    clock::Clock,
+    config::Config,
+    entropy::Entropy,
+    http::{assemble::assemble, server::Server},
+    supervise::Supervisor,
+    telemetry::Metrics,
+};
+use tokio::{runtime, sync::oneshot, task::JoinHandle};
+
+/// How long connections and tasks may take to end.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// A started program: it ends when this is dropped.
 pub struct Program {
@@ -11,7 +22,7 @@ pub struct Program {
     /// As it runs: with the port that it found free.
     pub config: Config,
     stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<thread::JoinHandle<()>>,
 }
 
 impl Program {
@@ -37,7 +48,7 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         drop(self.stop.take());
-        let ended = self.thread.take().map(JoinHandle::join);
+        let ended = self.thread.take().map(thread::JoinHandle::join);
         assert!(std::thread::panicking() || !matches!(ended, Some(Err(_))), "the gateway panicked while it ended");
     }
 }
@@ -52,12 +63,25 @@ pub fn finish<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static)
 struct Running {
     app: Arc<App>,
     config: Config,
+    supervisor: Supervisor,
+    serving: JoinHandle<()>,
 }
 
 impl Running {
-    async fn start(config: Config, _clock: Clock, _entropy: Entropy) -> Self {
-        panic!("App::start is not there yet: {}", config.http.listen)
+    async fn start(mut config: Config, clock: Clock, entropy: Entropy) -> Self {
+        let supervisor = Supervisor::new();
+        let server = Server::bind(config.http.listen).await.unwrap();
+        config.listening_on(server.address().unwrap());
+        let app = App::start(config.clone(), clock, entropy, &supervisor).await.unwrap_or_else(|error| panic!("{error}"));
+        let routes = assemble(&app, Metrics::install(), supervisor.closing().clone()).unwrap_or_else(|error| panic!("{error}"));
+        let serving = tokio::spawn(server.serve(routes, supervisor.closing().clone(), GRACE));
+        Self { app, config, supervisor, serving }
     }
 
-    async fn stop(self) {}
+    async fn stop(self) {
+        let ((), served) = tokio::join!(self.supervisor.close_connections(GRACE), self.serving);
+        let left = self.supervisor.stop_tasks(GRACE).await;
+        served.expect("the server ends well");
+        assert!(left.is_empty(), "aborted: {left:?}");
+    }
 }
