@@ -22,9 +22,9 @@ use postern::{
         render::Renderer,
         smtp::Mailer,
     },
-    storage::database::Database,
+    storage::{database::Database, migrate},
 };
-use sea_orm::{ConnectionTrait, EntityTrait, QueryOrder, Schema, Statement};
+use sea_orm::{ConnectionTrait, EntityTrait, QueryOrder, Statement};
 use secrecy::SecretString;
 use url::Url;
 use uuid::Uuid;
@@ -82,15 +82,13 @@ impl House {
 
     async fn over(url: &str, place: Place) -> Self {
         let database = Database::connect(url, 10).await.expect("a database");
-        let write = database.write();
-        let schema = Schema::new(write.get_database_backend());
-        write.execute(&schema.create_table_from_entity(Messages)).await.expect("messages");
-        write.execute(&schema.create_table_from_entity(entity::dev_inbox::Entity)).await.expect("dev_inbox");
+        let clock = Clock::manual(Timestamp::from_millis(1_795_000_000_000));
+        migrate::up(&database, &clock).await.expect("the schema");
         Self {
             database,
-            clock: Clock::manual(Timestamp::from_millis(1_795_000_000_000)),
+            clock,
             entropy: Entropy::seeded(7),
-            secret_box: SecretBox::new(KeyRing::new(&[SecretString::from("a secret of the tests that is long enough")])),
+            secret_box: secret_box_of("a secret of the tests that is long enough"),
             bell: Bell::default(),
             place,
         }
@@ -174,6 +172,11 @@ impl House {
             }
         }
     }
+}
+
+/// What a deployment with this secret seals with.
+pub fn secret_box_of(secret: &str) -> SecretBox {
+    SecretBox::new(KeyRing::new(&[SecretString::from(secret)]).expect("a secret"))
 }
 
 /// Plain SMTP to a port of this machine.
