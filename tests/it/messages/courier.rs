@@ -206,8 +206,8 @@ async fn an_expired_message_is_not_sent_and_one_is_dead_after_a_day() {
         let row = house.row(short).await;
         assert_eq!((row.state, row.secret_sealed, row.sent_at), (State::Expired, None, None));
         assert_eq!((house.row(long).await.state, server.count()), (State::Sent, 1));
-        drop(server);
 
+        let courier = house.courier_to(by_mail(free_port().await, SEND), Pace::default());
         let late = house.enqueue(house.sign_up_code("late@example.com")).await;
         for _ in 0..26 {
             house.clock.advance(Duration::from_hours(1));

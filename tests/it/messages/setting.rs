@@ -29,6 +29,8 @@ use secrecy::SecretString;
 use url::Url;
 use uuid::Uuid;
 
+use crate::support::postgres;
+
 pub const CODE: &str = "314159";
 pub const LINK_TOKEN: &str = "bGluay10b2tlbi1vZi1tZXNzYWdlLXRlc3RzLTAwMDA";
 
@@ -50,9 +52,9 @@ enum Place {
 /// A house on SQLite, and one on PostgreSQL where there is a server.
 pub async fn houses() -> Vec<House> {
     let mut houses = vec![House::on_sqlite().await];
-    match std::env::var("POSTERN_TEST_POSTGRES") {
-        Ok(server) => houses.push(House::on_postgres(server).await),
-        Err(_) => println!("POSTERN_TEST_POSTGRES is not set: on SQLite alone"),
+    match postgres() {
+        Some(server) => houses.push(House::on_postgres(server).await),
+        None => println!("POSTERN_TEST_POSTGRES is not set: on SQLite alone"),
     }
     houses
 }
@@ -150,14 +152,14 @@ impl House {
 
     /// Every byte of both tables, as a dump would have them.
     pub async fn everything_stored(&self) -> String {
-        let mut dump = format!("{:?}", self.rows().await);
-        for row in entity::dev_inbox::Entity::find().all(self.database.read()).await.expect("read") {
-            dump += &format!("{row:?} {}", String::from_utf8_lossy(&row.content_sealed));
-        }
+        let mut dump = Vec::new();
         for row in self.rows().await {
-            dump += &String::from_utf8_lossy(&row.secret_sealed.unwrap_or_default());
+            dump.push(format!("{row:?} {}", String::from_utf8_lossy(row.secret_sealed.as_deref().unwrap_or_default())));
         }
-        dump
+        for row in entity::dev_inbox::Entity::find().all(self.database.read()).await.expect("read") {
+            dump.push(format!("{row:?} {}", String::from_utf8_lossy(&row.content_sealed)));
+        }
+        dump.join("\n")
     }
 
     pub async fn end(self) {
