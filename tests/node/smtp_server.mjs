@@ -1,12 +1,21 @@
 // A real mail server for the tests of the courier: tells its port and then every mail that it takes, a line of JSON each, until its input ends.
+import { execFileSync } from 'node:child_process';
 import { SMTPServer } from 'smtp-server';
 
 const { secure = false, user, password } = JSON.parse(process.argv[2] ?? '{}');
 const tell = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
-// Without a certificate of its own it has the package's: signed by itself, for localhost.
+// The package's own certificate is of X.509 version 1, which rustls does not read. Signed by itself, as that of a mail server beside a gateway is.
+const certificate = execFileSync(
+  'openssl',
+  ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-subj', '/CN=localhost', '-keyout', '-'],
+  { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
+);
+
 const server = new SMTPServer({
   secure,
+  key: certificate,
+  cert: certificate,
   authOptional: !user,
   // It wants STARTTLS before credentials, as servers of the world do.
   allowInsecureAuth: false,

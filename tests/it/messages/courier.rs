@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     fake_smtp::{FakeSmtp, Mood, free_port},
-    setting::{CODE, House, LINK_TOKEN, houses, mailer},
+    setting::{CODE, House, LINK_TOKEN, houses, mailer, secret_box_of},
 };
 
 const SEND: Duration = Duration::from_secs(5);
@@ -206,8 +206,8 @@ async fn an_expired_message_is_not_sent_and_one_is_dead_after_a_day() {
         let row = house.row(short).await;
         assert_eq!((row.state, row.secret_sealed, row.sent_at), (State::Expired, None, None));
         assert_eq!((house.row(long).await.state, server.count()), (State::Sent, 1));
-        drop(server);
 
+        let courier = house.courier_to(by_mail(free_port().await, SEND), Pace::default());
         let late = house.enqueue(house.sign_up_code("late@example.com")).await;
         for _ in 0..26 {
             house.clock.advance(Duration::from_hours(1));
@@ -288,15 +288,9 @@ async fn text_messages_go_to_the_inbox_in_development_and_nowhere_in_production(
 async fn what_this_instance_cannot_read_waits_for_one_that_can() {
     let house = House::on_sqlite().await;
     let id = house.enqueue(house.sign_up_code("a@example.com")).await;
-    let other = House::on_sqlite().await;
-    let stranger = House {
-        secret_box: postern::crypto::secret_box::SecretBox::new(postern::crypto::key_ring::KeyRing::new(&[
-            "another secret, as long as it has to be".into(),
-        ])),
-        database: house.database.clone(),
-        clock: house.clock.clone(),
-        ..other
-    };
+    let mut stranger = House::on_sqlite().await;
+    stranger.secret_box = secret_box_of("another secret, as long as it has to be");
+    stranger.database = house.database.clone();
     stranger.courier().deliver_due().await.expect("attempted");
     assert_eq!(house.row(id).await.state, State::Pending);
     house.clock.advance(Duration::from_secs(10));

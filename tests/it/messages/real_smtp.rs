@@ -19,7 +19,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::setting::{CODE, House};
+use super::setting::House;
 
 struct RealSmtp {
     port: u64,
@@ -53,7 +53,11 @@ impl RealSmtp {
         let output = BufReader::new(process.stdout.take().expect("its output"));
         let (sender, mut lines) = unbounded_channel();
         std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-        let port = next(&mut lines).await["port"].as_u64().expect("a port");
+        let Some(port) = timeout(Duration::from_secs(20), lines.recv()).await.expect("in time") else {
+            println!("the mail server does not start, perhaps for want of openssl: skipped");
+            return None;
+        };
+        let port = serde_json::from_str::<Value>(&port).expect("JSON")["port"].as_u64().expect("a port");
         Some(Self { port, lines, process })
     }
 
@@ -100,7 +104,7 @@ async fn mails_arrive_over_starttls_with_credentials_and_share_a_connection() {
         ] {
             assert!(raw.contains(part), "{part} in {raw}");
         }
-        assert_eq!(raw.contains(CODE), locale == "en", "Thai goes in base64 or quoted-printable");
+        assert!(raw.is_ascii(), "every server takes it");
         connections.push(mail["connection"].clone());
     }
     assert_eq!(connections[0], connections[1]);

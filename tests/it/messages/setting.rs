@@ -22,12 +22,14 @@ use postern::{
         render::Renderer,
         smtp::Mailer,
     },
-    storage::database::Database,
+    storage::{database::Database, migrate},
 };
-use sea_orm::{ConnectionTrait, EntityTrait, QueryOrder, Schema, Statement};
+use sea_orm::{ConnectionTrait, EntityTrait, QueryOrder, Statement};
 use secrecy::SecretString;
 use url::Url;
 use uuid::Uuid;
+
+use crate::support::postgres;
 
 pub const CODE: &str = "314159";
 pub const LINK_TOKEN: &str = "bGluay10b2tlbi1vZi1tZXNzYWdlLXRlc3RzLTAwMDA";
@@ -50,9 +52,9 @@ enum Place {
 /// A house on SQLite, and one on PostgreSQL where there is a server.
 pub async fn houses() -> Vec<House> {
     let mut houses = vec![House::on_sqlite().await];
-    match std::env::var("POSTERN_TEST_POSTGRES") {
-        Ok(server) => houses.push(House::on_postgres(server).await),
-        Err(_) => println!("POSTERN_TEST_POSTGRES is not set: on SQLite alone"),
+    match postgres() {
+        Some(server) => houses.push(House::on_postgres(server).await),
+        None => println!("POSTERN_TEST_POSTGRES is not set: on SQLite alone"),
     }
     houses
 }
@@ -82,15 +84,13 @@ impl House {
 
     async fn over(url: &str, place: Place) -> Self {
         let database = Database::connect(url, 10).await.expect("a database");
-        let write = database.write();
-        let schema = Schema::new(write.get_database_backend());
-        write.execute(&schema.create_table_from_entity(Messages)).await.expect("messages");
-        write.execute(&schema.create_table_from_entity(entity::dev_inbox::Entity)).await.expect("dev_inbox");
+        let clock = Clock::manual(Timestamp::from_millis(1_795_000_000_000));
+        migrate::up(&database, &clock).await.expect("the schema");
         Self {
             database,
-            clock: Clock::manual(Timestamp::from_millis(1_795_000_000_000)),
+            clock,
             entropy: Entropy::seeded(7),
-            secret_box: SecretBox::new(KeyRing::new(&[SecretString::from("a secret of the tests that is long enough")])),
+            secret_box: secret_box_of("a secret of the tests that is long enough"),
             bell: Bell::default(),
             place,
         }
@@ -152,14 +152,14 @@ impl House {
 
     /// Every byte of both tables, as a dump would have them.
     pub async fn everything_stored(&self) -> String {
-        let mut dump = format!("{:?}", self.rows().await);
-        for row in entity::dev_inbox::Entity::find().all(self.database.read()).await.expect("read") {
-            dump += &format!("{row:?} {}", String::from_utf8_lossy(&row.content_sealed));
-        }
+        let mut dump = Vec::new();
         for row in self.rows().await {
-            dump += &String::from_utf8_lossy(&row.secret_sealed.unwrap_or_default());
+            dump.push(format!("{row:?} {}", String::from_utf8_lossy(row.secret_sealed.as_deref().unwrap_or_default())));
         }
-        dump
+        for row in entity::dev_inbox::Entity::find().all(self.database.read()).await.expect("read") {
+            dump.push(format!("{row:?} {}", String::from_utf8_lossy(&row.content_sealed)));
+        }
+        dump.join("\n")
     }
 
     pub async fn end(self) {
@@ -174,6 +174,11 @@ impl House {
             }
         }
     }
+}
+
+/// What a deployment with this secret seals with.
+pub fn secret_box_of(secret: &str) -> SecretBox {
+    SecretBox::new(KeyRing::new(&[SecretString::from(secret)]).expect("a secret"))
 }
 
 /// Plain SMTP to a port of this machine.
