@@ -33,7 +33,8 @@ pub(super) async fn run(bus: &Inner) {
     let mut failing = false;
     loop {
         let started = Instant::now();
-        let outcome = tokio::time::timeout(PATIENCE, scan(bus, horizons.floor(), &mut epoch)).await.unwrap_or(Err(StorageError::Unavailable));
+        let outcome =
+            tokio::time::timeout(PATIENCE, scan(bus, horizons.floor(), &mut epoch)).await.unwrap_or(Err(StorageError::Unavailable));
         let wait = match outcome {
             Ok(scan) => {
                 bus.freshness.read_since(started);

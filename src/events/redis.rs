@@ -128,7 +128,8 @@ impl Hints {
         let connection = match connection {
             Some(connection) => connection,
             None => {
-                let limits = AsyncConnectionConfig::new().set_connection_timeout(Some(self.timeout)).set_response_timeout(Some(self.timeout));
+                let limits =
+                    AsyncConnectionConfig::new().set_connection_timeout(Some(self.timeout)).set_response_timeout(Some(self.timeout));
                 connection.insert(self.node()?.get_multiplexed_async_connection_with_config(&limits).await?)
             }
         };

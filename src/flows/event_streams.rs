@@ -65,7 +65,12 @@ impl EventStreams {
     ///
     /// # Errors
     /// See [`Refusal`].
-    pub async fn open(&self, listener: &SignedIn, of: Of, after: Option<&str>) -> Result<impl Stream<Item = Told> + Send + 'static + use<>, Refusal> {
+    pub async fn open(
+        &self,
+        listener: &SignedIn,
+        of: Of,
+        after: Option<&str>,
+    ) -> Result<impl Stream<Item = Told> + Send + 'static + use<>, Refusal> {
         let (session, user_id) = (&listener.live.session, listener.live.user.id);
         let now = self.clock.now();
         let after = after.map(|cursor| self.resume(cursor, user_id, now)).transpose()?;

@@ -6,7 +6,8 @@ use entity::{
 };
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QueryResult, QuerySelect, QueryTrait, Statement,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QueryResult, QuerySelect,
+    QueryTrait, Statement,
     sea_query::{Expr, ExprTrait},
 };
 use uuid::Uuid;
@@ -168,7 +169,8 @@ pub async fn list_of_user(
 
 /// Removes at most `limit` of the rows that are older than `before`, and says how many.
 pub async fn delete_before(database: &Database, before: Timestamp, limit: u64) -> Result<u64, StorageError> {
-    let old = Entity::find().select_only().column(Column::Seq).filter(Column::At.lt(before)).order_by_asc(Column::At).limit(limit).into_query();
+    let old =
+        Entity::find().select_only().column(Column::Seq).filter(Column::At.lt(before)).order_by_asc(Column::At).limit(limit).into_query();
     let done = Entity::delete_many().filter(Column::Seq.in_subquery(old)).exec(database.write()).await?;
     Ok(done.rows_affected)
 }
