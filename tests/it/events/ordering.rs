@@ -169,7 +169,6 @@ async fn a_slow_listener_costs_no_memory_and_loses_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_thousand_listeners_hear_within_a_second() {
     for world in worlds().await {
-        let user = world.user().await;
         let instance = world.instance().await;
         let users: Vec<Uuid> = (0..2000).map(|_| world.entropy.uuid(world.clock.now())).collect();
         let mut streams: Vec<_> =
@@ -188,7 +187,5 @@ async fn two_thousand_listeners_hear_within_a_second() {
         }
         println!("{:?}: written in {written:?}, heard {:?} later", world.backend(), begin.elapsed() - written);
         assert!(begin.elapsed() - written < Duration::from_secs(1), "{:?}", begin.elapsed());
-        drop(streams);
-        let _ = user;
     }
 }

@@ -23,7 +23,10 @@ use postern::{
         deployment, migrate,
     },
 };
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ConnectionTrait, DatabaseTransaction, EntityTrait};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, EntityTrait,
+    QueryFilter, sea_query::Expr,
+};
 use tokio::{net::TcpListener, net::TcpStream, sync::watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -36,6 +39,8 @@ pub struct World {
     pub epoch: i32,
     folder: PathBuf,
     stop: CancellationToken,
+    /// Holds a lock of the server: a transaction that one test keeps open delays the streams of all databases there.
+    _alone: Option<DatabaseConnection>,
 }
 
 /// One gateway's share of the world.
@@ -70,22 +75,24 @@ impl World {
     async fn new(server: Option<String>) -> Self {
         let name = format!("postern_events_{:016x}", u64::from_le_bytes(Entropy::system().bytes()));
         let folder = std::env::temp_dir().join(&name);
-        let url = match server {
+        let (url, alone) = match server {
             Some(server) => {
-                let admin = sea_orm::Database::connect(&server).await.unwrap();
+                let mut options = ConnectOptions::new(&server);
+                options.min_connections(1).max_connections(1).idle_timeout(None).max_lifetime(None).sqlx_logging(false);
+                let admin = sea_orm::Database::connect(options).await.unwrap();
+                admin.execute_unprepared("SELECT pg_advisory_lock(20261121)").await.unwrap();
                 admin.execute_unprepared(&format!("CREATE DATABASE {name}")).await.unwrap();
-                admin.close().await.unwrap();
                 let mut url = url::Url::parse(&server).unwrap();
                 url.set_path(&name);
-                url.to_string()
+                (url.to_string(), Some(admin))
             }
-            None => format!("sqlite:{}", folder.join("postern.db").display()),
+            None => (format!("sqlite:{}", folder.join("postern.db").display()), None),
         };
         let database = Database::connect(&url, 40).await.unwrap();
         let clock = Clock::manual(Timestamp::from_millis(1_790_000_000_000));
         migrate::up(&database, &clock).await.unwrap();
         let epoch = deployment::epoch(database.read()).await.unwrap();
-        Self { url, database, clock, entropy: Entropy::seeded(7), epoch, folder, stop: CancellationToken::new() }
+        Self { url, database, clock, entropy: Entropy::seeded(7), epoch, folder, stop: CancellationToken::new(), _alone: alone }
     }
 
     pub fn backend(&self) -> Backend {
@@ -177,8 +184,8 @@ impl World {
     /// Marks a session revoked in a transaction that the caller commits.
     pub async fn revoke_in(&self, transaction: &DatabaseTransaction, user_id: Uuid, session_id: Uuid) -> Vec<Model> {
         user_sessions::Entity::update_many()
-            .col_expr(user_sessions::Column::Status, sea_orm::sea_query::Expr::value(user_sessions::Status::Revoked))
-            .filter(sea_orm::ColumnTrait::eq(&user_sessions::Column::Id, session_id))
+            .col_expr(user_sessions::Column::Status, Expr::value(user_sessions::Status::Revoked))
+            .filter(user_sessions::Column::Id.eq(session_id))
             .exec(transaction)
             .await
             .unwrap();
@@ -203,8 +210,6 @@ impl Drop for World {
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
-
-use sea_orm::QueryFilter as _;
 
 /// The next `count` events, which have to come in time.
 pub async fn take(stream: &mut (impl Stream<Item = Event> + Unpin), count: usize) -> Vec<Event> {
