@@ -36,9 +36,9 @@ pub(super) fn read(id: Uuid, fields: &HashMap<String, String>) -> Option<Challen
         purpose: PURPOSES.into_iter().find(|purpose| Some(purpose_name(*purpose)) == text("purpose"))?,
         channel: CHANNELS.into_iter().find(|channel| Some(channel_name(*channel)) == text("channel"))?,
         contact: text("contact")?.to_owned(),
-        user_id: read_id(text("user_id")?)?,
-        subject: read_id(text("subject")?)?,
-        code_hash: read_hash(text("code_hash")?)?,
+        user_id: read_id(text("user_id")?).ok()?,
+        subject: read_id(text("subject")?).ok()?,
+        code_hash: read_hash(text("code_hash")?).ok()?,
         attempts_left: text("attempts_left")?.parse().ok()?,
         state: STATES.into_iter().find(|state| Some(state_name(*state)) == text("state"))?,
         created_at: instant("created_at")?,
@@ -52,16 +52,17 @@ pub(super) fn write_hash(hash: Option<[u8; 32]>) -> String {
     hash.map(hex::encode).unwrap_or_default()
 }
 
-fn read_hash(text: &str) -> Option<Option<[u8; 32]>> {
+fn read_hash(text: &str) -> Result<Option<[u8; 32]>, hex::FromHexError> {
     if text.is_empty() {
-        return Some(None);
+        return Ok(None);
     }
     let mut hash = [0; 32];
-    hex::decode_to_slice(text, &mut hash).ok().map(|()| Some(hash))
+    hex::decode_to_slice(text, &mut hash)?;
+    Ok(Some(hash))
 }
 
-fn read_id(text: &str) -> Option<Option<Uuid>> {
-    if text.is_empty() { Some(None) } else { Uuid::parse_str(text).ok().map(Some) }
+fn read_id(text: &str) -> Result<Option<Uuid>, uuid::Error> {
+    if text.is_empty() { Ok(None) } else { Uuid::parse_str(text).map(Some) }
 }
 
 const PURPOSES: [Purpose; 8] = [

@@ -8,7 +8,7 @@ use super::store::{Change, Step, Store, Unavailable};
 use crate::clock::Timestamp;
 
 /// How long a challenge is still told as done, expired or exhausted, counted from its expiry.
-pub const AFTERLIFE: Duration = Duration::from_secs(3600);
+pub const AFTERLIFE: Duration = Duration::from_hours(1);
 
 /// What a code is for; it counts for nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -20,7 +20,7 @@ use crate::clock::{Clock, Timestamp};
 /// Values and challenges, each: some 50 MB at the very most.
 const CAPACITY: usize = 100_000;
 const BUCKETS: usize = 262_144;
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
 /// Short-lived state of a single instance. What it holds ends with the process.
 pub struct Memory {

@@ -72,8 +72,8 @@ pub struct Limits {
     pub requests_per_ip: Limit,
 }
 
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
 
 impl Default for Limits {
     fn default() -> Self {

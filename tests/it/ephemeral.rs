@@ -1,4 +1,11 @@
 //! One conformance suite for every short-lived store, and what happens while Redis is away.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    reason = "tests may fail loudly and say what they leave out"
+)]
 
 use std::{net::TcpListener, sync::Arc, time::Duration};
 
@@ -18,8 +25,8 @@ mod redis_process;
 mod values_and_buckets;
 
 const TIMEOUT: Duration = Duration::from_millis(500);
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
+const MINUTE: Duration = Duration::from_mins(1);
+const HOUR: Duration = Duration::from_hours(1);
 
 fn noon() -> Timestamp {
     Timestamp::from_millis(1_800_000_000_000)
