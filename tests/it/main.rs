@@ -23,4 +23,5 @@ mod sessions;
 mod sign_in;
 mod sign_up;
 mod stream;
+mod transport;
 mod websocket;
