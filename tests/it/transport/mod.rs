@@ -5,7 +5,7 @@ mod schema;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use async_graphql::{Data, EmptySubscription, Executor, Schema, ValidationMode};
+use async_graphql::{Data, Executor, ValidationMode};
 use postern::{
     clock::Clock,
     entropy::Entropy,
@@ -27,7 +27,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 pub use people::{People, level_of};
-pub use schema::{DemoSchema, Mutation, Query, Subscription, demo};
+pub use schema::{DemoSchema, demo};
 
 /// What a test may change before the server starts.
 pub struct Plan {
@@ -186,5 +186,5 @@ pub fn code_of(error: &async_graphql::ServerError) -> &'static str {
     error::ErrorCode::of(error).map_or("", error::ErrorCode::as_str)
 }
 
-/// A schema without subscriptions.
-pub type Plain<Q, M> = Schema<Q, M, EmptySubscription>;
+
+
