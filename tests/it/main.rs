@@ -31,4 +31,5 @@ mod sessions;
 mod sign_in;
 mod sign_up;
 mod stream;
+mod transport;
 mod websocket;

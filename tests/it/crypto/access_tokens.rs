@@ -235,8 +235,8 @@ fn clocks_are_trusted_by_seconds_only() {
     let verify = |now: Timestamp| keys.verify(&token, now, ISSUER, ISSUER).map(|_| ());
     assert_eq!(verify(START), Ok(()));
     assert_eq!(verify(START + TTL - Duration::from_millis(1)), Ok(()));
-    assert_eq!(verify(START + TTL), Err(Rejected::Expired));
-    assert_eq!(verify(START + TTL + Duration::from_secs(61)), Err(Rejected::Expired));
+    assert!(matches!(verify(START + TTL), Err(Rejected::Expired(_))));
+    assert!(matches!(verify(START + TTL + Duration::from_secs(61)), Err(Rejected::Expired(_))));
     assert_eq!(verify(START - Duration::from_secs(5)), Ok(()));
     assert_eq!(verify(START - Duration::from_secs(59)), Err(Rejected::Invalid));
     assert_eq!(verify(START - Duration::from_secs(61)), Err(Rejected::Invalid));
