@@ -73,7 +73,7 @@ pub struct SubscribeTo {
     pub session_expires_at: Timestamp,
     /// Which kinds.
     pub of: Of,
-    /// Replays what came after; none: from now on.
+    /// Replays what came after; none: from where this instance's reader is, up to 250 ms ago.
     pub after: Option<Positions>,
 }
 
@@ -134,7 +134,7 @@ impl Events {
     /// Open it *before* you check that the session lives: an end that comes between the two is then noticed by one or the other.
     #[must_use]
     pub fn subscribe(&self, to: SubscribeTo) -> Subscription {
-        Subscription::open(self.clone(), to)
+        Subscription::open(self.clone(), &to)
     }
 
     /// Comes when the session is over: ended on any instance, or expired without being refreshed. A short grace is included, in which the

@@ -1,6 +1,6 @@
 //! Listening to events: a stream for a signed-in session, from a cursor or from now on.
 //!
-//! 1. The cursor, if any, is opened: it has to be ours, of this user, and not older than the log.
+//! 1. The cursor is opened: it has to be ours, of this user, and not older than the log. Without one, the database tells where the log stands.
 //! 2. The stream begins to listen.
 //! 3. Only then is the session looked up, so that an end that comes in between is noticed by one or the other.
 
@@ -73,8 +73,12 @@ impl EventStreams {
     ) -> Result<impl Stream<Item = Told> + Send + 'static + use<>, Refusal> {
         let (session, user_id) = (&listener.live.session, listener.live.user.id);
         let now = self.clock.now();
-        let after = after.map(|cursor| self.resume(cursor, user_id, now)).transpose()?;
-        let to = SubscribeTo { user_id, session_id: session.id, session_expires_at: expires_at(&listener.live), of, after };
+        let after = match after {
+            Some(cursor) => self.resume(cursor, user_id, now)?,
+            // Asked of the database, so that a sign-in of a moment ago is not told as news where this instance has not read it yet.
+            None => self.events.position_now().await.map_err(|_| Refusal::Unavailable)?,
+        };
+        let to = SubscribeTo { user_id, session_id: session.id, session_expires_at: expires_at(&listener.live), of, after: Some(after) };
         let stream = self.events.subscribe(to);
         match self.live_sessions.get(session.id, now).await {
             Ok(Some(_)) => {}

@@ -146,6 +146,8 @@ impl World {
             refresh_key_id: Set("k".to_owned()),
             refresh_token_hash: Set(vec![0; 32]),
             refreshed_at: Set(now),
+            token_delivery: Set(user_sessions::TokenDelivery::Body),
+            amr: Set(serde_json::json!(["pwd"])),
             status: Set(user_sessions::Status::Active),
             device_type: Set(user_sessions::DeviceType::Desktop),
             device_name: Set("Firefox on Linux".to_owned()),
