@@ -101,7 +101,11 @@ async fn a_subscription_counts_and_completes() {
 async fn breaches_of_the_protocol_have_their_codes() {
     // H19
     let plan = Plan::default();
-    let server = Server::start(Plan { sockets: postern::http::gateway::SocketSettings { init_timeout: Duration::from_millis(200), ..plan.sockets.clone() }, ..plan }).await;
+    let server = Server::start(Plan {
+        sockets: postern::http::gateway::SocketSettings { init_timeout: Duration::from_millis(200), ..plan.sockets.clone() },
+        ..plan
+    })
+    .await;
     let open = async || Client::open(&server, &[]).await.unwrap();
 
     let mut late = open().await;
@@ -120,8 +124,13 @@ async fn breaches_of_the_protocol_have_their_codes() {
     same.subscribe("a", "subscription { silence }").await;
     assert_eq!(same.hear().await, Said::Closed(4409));
 
-    for bad in ["nonsense", "[]", r#"{"type":"start","id":"1","payload":{"query":"{a}"}}"#, r#"{"type":"subscribe","id":"1","payload":{}}"#, r#"{"type":"subscribe","id":"1","payload":[]}"#]
-    {
+    for bad in [
+        "nonsense",
+        "[]",
+        r#"{"type":"start","id":"1","payload":{"query":"{a}"}}"#,
+        r#"{"type":"subscribe","id":"1","payload":{}}"#,
+        r#"{"type":"subscribe","id":"1","payload":[]}"#,
+    ] {
         let mut client = open().await;
         assert_eq!(client.init(None).await, acknowledged());
         client.0.send(Message::text(bad)).await.unwrap();

@@ -185,6 +185,3 @@ impl Reply {
 pub fn code_of(error: &async_graphql::ServerError) -> &'static str {
     error::ErrorCode::of(error).map_or("", error::ErrorCode::as_str)
 }
-
-
-

@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, OneofObject, Result, Schema, Subscription, TypeDirective, Union, ValidationMode};
+use async_graphql::{
+    Context, Enum, ID, InputObject, Object, OneofObject, Result, Schema, Subscription, TypeDirective, Union, ValidationMode,
+};
 use futures::{Stream, StreamExt, stream};
 use postern::{
     flows::caller::{Caller, Identity},
@@ -106,7 +108,7 @@ impl Query {
     async fn me(&self, context: &Context<'_>) -> Option<Result<Person>> {
         match &context.data_unchecked::<Arc<Caller>>().identity {
             Identity::Anonymous => None,
-            Identity::Refused(reason) => Some(Err(error::unauthenticated(*reason))),
+            Identity::Refused(reason) | Identity::Past { reason, .. } => Some(Err(error::unauthenticated(*reason))),
             Identity::Session(signed_in) => Some(Ok(Person(i32::try_from(signed_in.live.user.id.as_u128()).unwrap()))),
         }
     }
