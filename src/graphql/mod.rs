@@ -10,6 +10,7 @@ pub mod guard;
 pub mod limits;
 pub mod mutation;
 pub mod object;
+pub mod omitted_variables;
 pub mod problem;
 pub mod query;
 pub mod response_cookies;

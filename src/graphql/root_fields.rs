@@ -100,7 +100,8 @@ pub fn check(document: &ExecutableDocument, operation: &OperationDefinition, rul
             None if is_meta(kind, name, rules.introspection) => None,
             None => return Err(error::bad_request(format!("Cannot query field \"{name}\" on type \"{root}\"."))),
         };
-        let conditions = around.iter().copied().chain(&field.node.directives).filter_map(|directive| condition(directive, operation)).collect();
+        let conditions =
+            around.iter().copied().chain(&field.node.directives).filter_map(|directive| condition(directive, operation)).collect();
         fields.push(RootField { key: key.clone(), pos: field.pos, requires, conditions });
     }
     Ok(fields)
@@ -239,7 +240,8 @@ pub fn inline_subscription_roots(document: &mut ExecutableDocument, root: &str) 
     Ok(())
 }
 
-fn used_fragments(document: &ExecutableDocument) -> HashSet<Name> {
+/// The fragments that the operations of a document use, directly or not.
+pub(super) fn used_fragments(document: &ExecutableDocument) -> HashSet<Name> {
     fn collect(document: &ExecutableDocument, set: &SelectionSet, into: &mut HashSet<Name>) {
         for item in &set.items {
             match &item.node {

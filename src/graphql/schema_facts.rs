@@ -2,17 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 
+use async_graphql::Positioned;
 use async_graphql::{
     Name, Value,
     parser::{
         Error as SdlError, parse_schema,
         types::{
-            BaseType, ConstDirective, FieldDefinition, InputObjectType, InputValueDefinition, OperationType, SchemaDefinition, Type, TypeKind,
-            TypeSystemDefinition,
+            BaseType, ConstDirective, FieldDefinition, InputObjectType, InputValueDefinition, OperationType, SchemaDefinition, Type,
+            TypeKind, TypeSystemDefinition,
         },
     },
 };
-use async_graphql::Positioned;
 
 use super::auth_level::AuthLevel;
 
@@ -49,6 +49,8 @@ pub struct FieldFacts {
     pub default_page: Option<u64>,
     /// The argument of `@auth`; none: open to everyone.
     pub requires: Option<AuthLevel>,
+    /// Its arguments with a default.
+    pub defaulted: HashSet<String>,
 }
 
 /// An input object.
@@ -102,7 +104,9 @@ impl SchemaFacts {
                         TypeKind::Object(object) => TypeFacts::Composite(fields_of(&name, &object.fields)?),
                         TypeKind::Interface(interface) => TypeFacts::Composite(fields_of(&name, &interface.fields)?),
                         TypeKind::Union(_) => TypeFacts::Union,
-                        TypeKind::Enum(values) => TypeFacts::Enum(values.values.iter().map(|value| value.node.value.node.to_string()).collect()),
+                        TypeKind::Enum(values) => {
+                            TypeFacts::Enum(values.values.iter().map(|value| value.node.value.node.to_string()).collect())
+                        }
                         TypeKind::InputObject(input) => TypeFacts::Input(input_of(&input, &definition.node.directives)),
                     };
                     facts.types.insert(name, known);
@@ -155,7 +159,17 @@ fn fields_of(parent: &str, fields: &[Positioned<FieldDefinition>]) -> Result<Has
                 None => None,
                 Some(directive) => Some(level(&directive.node).ok_or_else(|| FactsError::Auth(parent.to_owned(), name.clone()))?),
             };
-            let facts = FieldFacts { named_type: named(&field.ty.node).to_owned(), default_page: default_page(&field.arguments), requires };
+            let facts = FieldFacts {
+                named_type: named(&field.ty.node).to_owned(),
+                default_page: default_page(&field.arguments),
+                requires,
+                defaulted: field
+                    .arguments
+                    .iter()
+                    .filter(|argument| argument.node.default_value.is_some())
+                    .map(|argument| argument.node.name.node.to_string())
+                    .collect(),
+            };
             Ok((name, facts))
         })
         .collect()

@@ -78,7 +78,10 @@ pub fn presented(headers: &HeaderMap, style: CookieStyle, cookies: CookieUse) ->
     let device_header = headers.get("postern-device").and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty());
     Presented {
         credentials,
-        device_token: device_header.or_else(|| cookie(CookieKind::Device)).filter(|token| token.len() <= LONGEST_DEVICE_TOKEN).map(str::to_owned),
+        device_token: device_header
+            .or_else(|| cookie(CookieKind::Device))
+            .filter(|token| token.len() <= LONGEST_DEVICE_TOKEN)
+            .map(str::to_owned),
         refresh_cookie: cookie(CookieKind::Refresh).filter(|token| token.len() <= LONGEST_TOKEN).map(str::to_owned),
     }
 }
@@ -101,10 +104,7 @@ mod tests {
     use axum::http::HeaderValue;
 
     fn read(pairs: &[(&'static str, &'static str)], cookies: CookieUse) -> Presented {
-        let headers = pairs
-            .iter()
-            .map(|(name, value)| (header::HeaderName::from_static(name), HeaderValue::from_static(value)))
-            .collect();
+        let headers = pairs.iter().map(|(name, value)| (header::HeaderName::from_static(name), HeaderValue::from_static(value))).collect();
         presented(&headers, CookieStyle::for_url(&"http://localhost:4000".parse().unwrap()), cookies)
     }
 

@@ -181,7 +181,14 @@ impl<E> Gateway<E> {
     }
 
     /// The caller of a request.
-    pub fn caller(&self, arrival: Arrival, headers: &HeaderMap, device_token: Option<String>, refresh_cookie: Option<String>, identity: Identity) -> Caller {
+    pub fn caller(
+        &self,
+        arrival: Arrival,
+        headers: &HeaderMap,
+        device_token: Option<String>,
+        refresh_cookie: Option<String>,
+        identity: Identity,
+    ) -> Caller {
         Caller {
             request_id: arrival.request_id,
             ip: arrival.ip,

@@ -27,7 +27,11 @@ use crate::graphql::{
 };
 
 /// Answers `POST /graphql`.
-pub async fn post<E: Executor>(State(gateway): State<Arc<Gateway<E>>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request) -> Response {
+pub async fn post<E: Executor>(
+    State(gateway): State<Arc<Gateway<E>>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
     let (head, body) = request.into_parts();
     let arrival = gateway.arrival(peer.ip(), &head.headers, "POST", "/graphql");
     let mut response = match admit_post(&gateway, &arrival, &head.headers, body).await {
@@ -42,7 +46,11 @@ pub async fn post<E: Executor>(State(gateway): State<Arc<Gateway<E>>>, ConnectIn
 }
 
 /// Answers `GET /graphql`: a query, or GraphiQL for a browser.
-pub async fn get<E: Executor>(State(gateway): State<Arc<Gateway<E>>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request) -> Response {
+pub async fn get<E: Executor>(
+    State(gateway): State<Arc<Gateway<E>>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response {
     let (head, _) = request.into_parts();
     let query_string = head.uri.query().unwrap_or_default();
     if gateway.settings.graphiql && wants_html(&head.headers) {
@@ -166,10 +174,9 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 fn wants_html(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|accept| accept.split(',').any(|range| range.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/html")))
+    headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|accept| {
+        accept.split(',').any(|range| range.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/html"))
+    })
 }
 
 async fn answer<E: Executor>(
@@ -203,7 +210,12 @@ async fn answer<E: Executor>(
     response
 }
 
-fn prepare<E: Executor>(gateway: &Gateway<E>, parameters: Parameters<'_>, arrival: &Arrival, media: Media) -> Result<Prepared, Box<Response>> {
+fn prepare<E: Executor>(
+    gateway: &Gateway<E>,
+    parameters: Parameters<'_>,
+    arrival: &Arrival,
+    media: Media,
+) -> Result<Prepared, Box<Response>> {
     let refused = |error: ServerError| {
         let answer = gateway.entry.refuse(error, &arrival.request_id);
         Box::new(respond(&answer, media, &arrival.request_id))
@@ -215,7 +227,9 @@ fn prepare<E: Executor>(gateway: &Gateway<E>, parameters: Parameters<'_>, arriva
             Err(Box::new(refuse(StatusCode::BAD_REQUEST, error, media, &arrival.request_id)))
         }
         (_, OperationType::Query) | ("POST", _) => Ok(prepared),
-        (_, OperationType::Mutation | OperationType::Subscription) => Err(Box::new(method_not_allowed("Only queries come by GET.", media, arrival))),
+        (_, OperationType::Mutation | OperationType::Subscription) => {
+            Err(Box::new(method_not_allowed("Only queries come by GET.", media, arrival)))
+        }
     }
 }
 

@@ -121,7 +121,9 @@ mod tests {
         for allowed in ["http://localhost:3000", "http://127.0.0.1:5173", "http://[::1]:3000", "http://app.localhost:3000"] {
             assert_eq!(judged(&origins, allowed), Verdict::Allowed, "{allowed}");
         }
-        for foreign in ["http://localhost.evil.org", "http://evil.org", "file://localhost", "http://localhost:3000/", "http://a@localhost:3000"] {
+        for foreign in
+            ["http://localhost.evil.org", "http://evil.org", "file://localhost", "http://localhost:3000/", "http://a@localhost:3000"]
+        {
             assert_eq!(judged(&origins, foreign), Verdict::Foreign, "{foreign}");
         }
     }

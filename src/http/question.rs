@@ -107,13 +107,18 @@ mod tests {
 
     fn read(body: &str) -> Result<String, &'static str> {
         let parameters = Parameters::from_json(body.as_bytes()).map_err(|unreadable| unreadable.0)?;
-        Ok(parameters.ask(|question| format!("{:?} {:?} {:?} {}", question.query, question.document_id, question.operation_name, question.variables)))
+        Ok(parameters.ask(|question| {
+            format!("{:?} {:?} {:?} {}", question.query, question.document_id, question.operation_name, question.variables)
+        }))
     }
 
     #[test]
     fn bodies_are_read() {
         assert_eq!(read(r#" {"query":"{a}","operationName":null,"x":1}"#).unwrap(), r#"Some("{a}") None None {}"#);
-        assert_eq!(read(r#"{"query":"{\na}","variables":{"a":[1]},"operationName":"N"}"#).unwrap(), r#"Some("{\na}") None Some("N") {a: [1]}"#);
+        assert_eq!(
+            read(r#"{"query":"{\na}","variables":{"a":[1]},"operationName":"N"}"#).unwrap(),
+            r#"Some("{\na}") None Some("N") {a: [1]}"#
+        );
         assert_eq!(read(r#"{"extensions":{"persistedQuery":{"version":1,"sha256Hash":"ab"}}}"#).unwrap(), r#"None Some("ab") None {}"#);
     }
 
@@ -121,8 +126,19 @@ mod tests {
     fn wrong_bodies_are_not() {
         // H2, H6
         let deep = format!(r#"{{"query":"{{a}}","variables":{{"a":{}{}}}}}"#, "[".repeat(20_000), "]".repeat(20_000));
-        for body in ["", " ", "[]", r#"[{"query":"{a}"}]"#, r#"["{a}"]"#, "1", "{", r#"{"query":1}"#, r#"{"query":"a","variables":[]}"#, r#"{"extensions":[]}"#, &deep]
-        {
+        for body in [
+            "",
+            " ",
+            "[]",
+            r#"[{"query":"{a}"}]"#,
+            r#"["{a}"]"#,
+            "1",
+            "{",
+            r#"{"query":1}"#,
+            r#"{"query":"a","variables":[]}"#,
+            r#"{"extensions":[]}"#,
+            &deep,
+        ] {
             assert!(read(body).is_err(), "{}", &body[..body.len().min(60)]);
         }
     }

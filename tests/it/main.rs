@@ -1,5 +1,12 @@
 //! Everything that is tested from outside: one binary, because each one links the whole program.
 #![allow(missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says why it did not run"
+)]
 
 mod support;
 
