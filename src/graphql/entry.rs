@@ -1,6 +1,11 @@
 //! The one way into the schema, for HTTP, WebSocket and server-sent events alike: find the document, check it, execute it, end its errors.
 
-use std::{fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    panic::AssertUnwindSafe,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use async_graphql::{
     Data, Error, Executor, Pos, Response, ServerError, Value, Variables,
@@ -13,6 +18,7 @@ use super::{
     document_cache::{self, Document, DocumentCache, DocumentHash, Operation},
     error,
     limits::{self, Limits, kind_name},
+    omitted_variables,
     root_fields::{self, Rules, Sensitivity},
     scan,
     schema_facts::{FactsError, SchemaFacts},
@@ -195,7 +201,15 @@ impl<E: Executor> Entry<E> {
             .zip(verdicts)
             .map(|((name, definition), verdict)| {
                 let fields = root_fields::check(&parsed, &definition.node, &rules)?;
-                Ok(Operation::new(name.cloned(), definition.node.ty, fields, verdict.variable_pages, has_variables))
+                Ok(Operation {
+                    name: name.cloned(),
+                    kind: definition.node.ty,
+                    root_fields: fields,
+                    variable_pages: verdict.variable_pages,
+                    has_variables,
+                    defaulted_variables: omitted_variables::find(&parsed, &definition.node, &self.facts),
+                    valid: AtomicBool::new(false),
+                })
             })
             .collect::<Result<_, Error>>()
             .map_err(unplaced)?;
@@ -278,10 +292,15 @@ impl<E: Executor> Entry<E> {
 
     fn request(&self, prepared: Prepared, caller: &Arc<Caller>, mut data: Data) -> async_graphql::Request {
         data.insert(Arc::clone(caller));
+        let operation = &prepared.document.operations[prepared.index];
+        let mut document = prepared.document.parsed.clone();
+        if !operation.defaulted_variables.is_empty() {
+            omitted_variables::remove(&mut document, operation.name.as_ref(), &operation.defaulted_variables, &prepared.variables);
+        }
         let mut request = async_graphql::Request::new(String::new()).variables(prepared.variables);
-        request.operation_name = prepared.document.operations[prepared.index].name.as_ref().map(ToString::to_string);
+        request.operation_name = operation.name.as_ref().map(ToString::to_string);
         request.data = data;
-        request.set_parsed_query(prepared.document.parsed.clone());
+        request.set_parsed_query(document);
         if self.config.introspection { request } else { request.disable_introspection() }
     }
 

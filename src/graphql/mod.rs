@@ -11,6 +11,7 @@ pub mod limits;
 pub mod loaders;
 pub mod mutation;
 pub mod object;
+pub mod omitted_variables;
 pub mod problem;
 pub mod query;
 pub mod response_cookies;

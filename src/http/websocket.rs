@@ -84,20 +84,23 @@ pub async fn handshake<E: Executor>(
                 Ok(greeted) => converse(&gateway, &mut socket, greeted).await,
                 Err(close) => close,
             };
-            if let Some(close) = close {
-                say_goodbye(&mut socket, close).await;
-            }
+            say_goodbye(&mut socket, close).await;
         })
 }
 
-/// Closes with a code, and lets the peer answer, so that what was sent before arrives.
-async fn say_goodbye(socket: &mut WebSocket, close: Close) {
-    metrics::counter!("postern_sockets_closed_total", "code" => close.code().to_string()).increment(1);
-    let frame = CloseFrame { code: close.code(), reason: close.reason().into() };
+/// Closes with a code, or answers the peer's own close; and lets the peer read what was sent before.
+async fn say_goodbye(socket: &mut WebSocket, close: Ended) {
+    let code = close.map_or(0, Close::code);
+    metrics::counter!("postern_sockets_closed_total", "code" => code.to_string()).increment(1);
+    let frame = close.map(|close| Message::Close(Some(CloseFrame { code, reason: close.reason().into() })));
     let goodbye = async {
-        if socket.send(Message::Close(Some(frame))).await.is_ok() {
-            while let Some(Ok(_)) = socket.recv().await {}
+        if let Some(frame) = frame
+            && socket.send(frame).await.is_err()
+        {
+            return;
         }
+        // Reading on is also what sends the answer to a close.
+        while let Some(Ok(_)) = socket.recv().await {}
     };
     let _ = timeout(CLOSE_TIMEOUT, goodbye).await;
 }
@@ -149,7 +152,7 @@ async fn greet<E: Executor>(
 async fn wait_for_init(socket: &mut WebSocket) -> Result<Option<String>, Ended> {
     loop {
         match socket.recv().await {
-            None => return Err(None),
+            None | Some(Ok(Message::Close(_))) => return Err(None),
             Some(Err(error)) => return Err(Some(broken(&error))),
             Some(Ok(Message::Text(text))) => match read(&text) {
                 Some(FromClient::Init(token)) => return Ok(token),
@@ -160,7 +163,6 @@ async fn wait_for_init(socket: &mut WebSocket) -> Result<Option<String>, Ended> 
             },
             Some(Ok(Message::Binary(_))) => return Err(Some(Close::BadRequest)),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-            Some(Ok(Message::Close(_))) => return Err(None),
         }
     }
 }

@@ -71,6 +71,9 @@ async fn what_is_left_out_is_not_null() {
     let ask = async |variables: serde_json::Value| server.ask_with(&json!({ "query": query, "variables": variables }), None).await.json();
     assert_eq!(ask(json!({ "t": "x", "n": 1 })).await["data"]["echo"], r#"Some("x") None 1"#);
     assert_eq!(ask(json!({})).await["data"]["echo"], "None None 5");
+    let shared = "query A($n: Int) { ...F } query B($n: Int) { ...F } fragment F on Query { echo(number: $n) }";
+    let json = server.ask_with(&json!({ "query": shared, "operationName": "B" }), None).await.json();
+    assert_eq!(json["data"]["echo"], "None None 5", "{json}");
     let skipped = "query ($no: Boolean!) { person { id number @skip(if: $no) } me @include(if: false) { id } }";
     let json = server.ask_with(&json!({ "query": skipped, "variables": { "no": true } }), None).await.json();
     assert_eq!(json, json!({ "data": { "person": { "id": "0" } } }));
