@@ -13,6 +13,7 @@ pub mod jwks;
 pub mod origin;
 pub mod question;
 pub mod router;
+pub mod socket_ending;
 pub mod socket_frames;
 pub mod sockets;
 pub mod stream;
