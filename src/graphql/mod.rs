@@ -1,5 +1,6 @@
 //! The GraphQL API: schema, guards, limits, and one folder per kind of thing.
 
+pub mod answer;
 pub mod auth_level;
 pub mod connection;
 pub mod context;

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     flows::caller::Caller,
-    graphql::{entry::Answer, error},
+    graphql::{answer::Answer, error},
 };
 
 /// How often a silent stream says that it lives.

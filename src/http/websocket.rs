@@ -13,8 +13,7 @@ use axum::{
 };
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
 use serde_json::value::RawValue;
-use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep, interval_at, sleep, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
 use super::{
     answer::{Media, refuse, refuse_by_code, to_json},
@@ -22,13 +21,14 @@ use super::{
     gateway::Gateway,
     origin::Verdict,
     question::Parameters,
+    socket_ending::{Ending, Step},
     socket_frames::{ACK, Close, FromClient, about, pong, read},
     sockets::Place,
 };
 use crate::{
     flows::caller::{Caller, Identity, Reason},
     graphql::{
-        entry::Answer,
+        answer::Answer,
         error::{self, is_session_end},
     },
 };
@@ -172,52 +172,6 @@ fn broken(error: &axum::Error) -> Close {
     if error.to_string().contains("Space limit exceeded") { Close::TooLarge } else { Close::BadRequest }
 }
 
-/// What ends a socket from outside.
-struct Ending {
-    shutdown: CancellationToken,
-    max_age: std::pin::Pin<Box<Sleep>>,
-    ended: BoxFuture<'static, ()>,
-    farewell: Duration,
-    /// Set once the session is over: how long its streams may still tell their last events.
-    leaving: Option<std::pin::Pin<Box<Sleep>>>,
-}
-
-/// A step towards the end.
-enum Step {
-    /// The session is over; the streams may tell their last events.
-    SessionOver,
-    /// Close now.
-    Close(Close),
-}
-
-impl Ending {
-    /// May be dropped and called again.
-    async fn step(&mut self) -> Step {
-        let shutdown = self.shutdown.clone();
-        if let Some(leaving) = &mut self.leaving {
-            tokio::select! {
-                () = shutdown.cancelled() => Step::Close(Close::GoingAway),
-                () = leaving => Step::Close(Close::Unauthorized),
-            }
-        } else {
-            tokio::select! {
-                () = shutdown.cancelled() => Step::Close(Close::GoingAway),
-                () = &mut self.max_age => Step::Close(Close::GoingAway),
-                () = &mut self.ended => {
-                    self.leave();
-                    Step::SessionOver
-                }
-            }
-        }
-    }
-
-    fn leave(&mut self) {
-        if self.leaving.is_none() {
-            self.leaving = Some(Box::pin(sleep(self.farewell)));
-        }
-    }
-}
-
 /// A subscription that runs.
 struct Running {
     id: String,
@@ -239,13 +193,7 @@ struct Conversation<'a, E> {
 
 async fn converse<E: Executor>(gateway: &Gateway<E>, socket: &mut WebSocket, greeted: Greeted) -> Ended {
     let settings = &gateway.settings.sockets;
-    let ending = Ending {
-        shutdown: gateway.shutdown.clone(),
-        max_age: Box::pin(sleep(settings.max_age)),
-        ended: greeted.ended,
-        farewell: settings.farewell,
-        leaving: None,
-    };
+    let ending = Ending::new(gateway.shutdown.clone(), greeted.ended, settings);
     let now = Instant::now();
     let mut looks = interval_at(now + settings.ping_every, settings.ping_every);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -289,7 +237,7 @@ impl<E: Executor> Conversation<'_, E> {
         self.turn = index + 1;
         let Some(answer) = answer else {
             let finished = self.running.swap_remove(index);
-            if self.ending.leaving.is_some() {
+            if self.ending.is_leaving() {
                 return self.close_when_told();
             }
             return self.send(about("complete", &finished.id, None)).await;
@@ -325,7 +273,7 @@ impl<E: Executor> Conversation<'_, E> {
                 Some(FromClient::Pong) => Ok(()),
                 Some(FromClient::Complete(id)) => {
                     self.running.retain(|running| running.id != id);
-                    if self.ending.leaving.is_some() { self.close_when_told() } else { Ok(()) }
+                    if self.ending.is_leaving() { self.close_when_told() } else { Ok(()) }
                 }
                 Some(FromClient::Subscribe { id, payload }) => self.subscribe(id, payload).await,
             },
