@@ -342,15 +342,3 @@ async fn a_browser_gets_graphiql() {
     let page = Reply::of(off.http.get(off.url("/graphql")).header("accept", "text/html")).await;
     assert!(page.status == 406 && !page.text.contains("<html"), "{page:?}");
 }
-
-/// A server for the public audit suite and for looking at GraphiQL, by hand: `POSTERN_TEST_LISTEN=127.0.0.1:4010 cargo test --test it audit_server -- --ignored`.
-#[tokio::test]
-#[ignore = "runs until it is stopped"]
-async fn audit_server() {
-    let at = std::env::var_os("POSTERN_TEST_LISTEN").and_then(|text| text.to_str()?.parse().ok()).unwrap();
-    let introspection = std::env::var_os("POSTERN_TEST_PRODUCTION").is_none();
-    let plan = Plan { introspection, graphiql: introspection, origins: vec![format!("http://{at}")], ..Plan::default() };
-    let entry = crate::transport::demo_entry(&plan);
-    let _server = Server::serve(entry, plan, at).await;
-    std::future::pending::<()>().await;
-}
