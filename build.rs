@@ -51,7 +51,8 @@ fn fetch(out: &Path, folder: &Path) -> io::Result<()> {
         .current_dir(&packages)
         .output()?;
     if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr).lines().find(|line| line.contains("error")).unwrap_or("npm ci failed").to_owned();
+        let said =
+            String::from_utf8_lossy(&output.stderr).lines().find(|line| line.contains("error")).unwrap_or("npm ci failed").to_owned();
         return Err(io::Error::other(said));
     }
     for (name, file) in ASSETS {

@@ -122,6 +122,10 @@ async fn check_code(
     };
     let right = attempt.code_hash.is_some_and(|hash| keyed_hash::code_matches(&app.key_ring, attempt.id, code.trim(), &hash));
     if !right {
+        if attempt.attempts_left == 0 {
+            // The last one is spent: its page may say so from now on.
+            let _ = app.challenges.exhaust(attempt.id, now).await;
+        }
         change::record(app, caller, vec![Entry::failure("sign_up", Category::Account, None, "CODE_INVALID")], now).await?;
         return Err(Failure::Refused(Refusal::CodeInvalid { attempts_left: Some(attempt.attempts_left) }));
     }

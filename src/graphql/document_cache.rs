@@ -46,21 +46,12 @@ pub struct Operation {
     pub variable_pages: bool,
     /// Whether any operation of the document declares variables.
     pub has_variables: bool,
-    valid: AtomicBool,
+    /// Variables that fill arguments with defaults and may be left out.
+    pub defaulted_variables: Vec<Name>,
+    pub(super) valid: AtomicBool,
 }
 
 impl Operation {
-    /// An operation that was not validated yet.
-    pub const fn new(
-        name: Option<Name>,
-        kind: OperationType,
-        root_fields: Vec<RootField>,
-        variable_pages: bool,
-        has_variables: bool,
-    ) -> Self {
-        Self { name, kind, root_fields, variable_pages, has_variables, valid: AtomicBool::new(false) }
-    }
-
     /// Remembers that validation found nothing.
     pub fn set_valid(&self) {
         self.valid.store(true, Ordering::Relaxed);

@@ -1,18 +1,25 @@
 //! The one way into the schema, for HTTP, WebSocket and server-sent events alike: find the document, check it, execute it, end its errors.
 
-use std::{fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    panic::AssertUnwindSafe,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use async_graphql::{
-    Data, Error, Executor, Pos, Response, ServerError, Value, Variables,
-    parser::{Error as SyntaxError, parse_query, types::OperationType},
+    Data, Error, Executor, Response, ServerError, Variables,
+    parser::{parse_query, types::OperationType},
 };
 use futures::{FutureExt, StreamExt, stream::BoxStream};
 
 use super::{
+    answer::{Answer, finish, is_request_error, scan_error, syntax_error, unplaced},
     auth_level::AuthLevel,
     document_cache::{self, Document, DocumentCache, DocumentHash, Operation},
     error,
     limits::{self, Limits, kind_name},
+    omitted_variables,
     root_fields::{self, Rules, Sensitivity},
     scan,
     schema_facts::{FactsError, SchemaFacts},
@@ -51,8 +58,6 @@ pub struct Entry<E> {
 
 /// About how much memory parsed documents may occupy, in bytes.
 const DOCUMENT_CACHE_BYTES: u64 = 8 << 20;
-/// Errors in an answer; validation can find one per token.
-const MAX_ERRORS: usize = 20;
 
 impl<E> fmt::Debug for Entry<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -81,15 +86,6 @@ pub struct Prepared {
     variables: Variables,
 }
 
-/// An answer fit for the client.
-#[derive(Debug)]
-pub struct Answer {
-    /// Data and errors; each error has a code and the request id.
-    pub response: Response,
-    /// Whether nothing was executed, so that there is no `data` at all.
-    pub refused: bool,
-}
-
 impl Prepared {
     /// What will run.
     pub fn kind(&self) -> OperationType {
@@ -104,15 +100,6 @@ impl Prepared {
     fn operation(&self) -> &Operation {
         // `prepare` made the index from this very list.
         &self.document.operations[self.index]
-    }
-}
-
-impl Answer {
-    /// An answer to a request that was not executed.
-    pub fn refusal(error: Error, request_id: &str) -> Self {
-        let mut error = ServerError { locations: Vec::new(), ..error.into_server_error(Pos::default()) };
-        error::finish(&mut error, request_id);
-        Self { response: Response::from_errors(vec![error]), refused: true }
     }
 }
 
@@ -195,7 +182,15 @@ impl<E: Executor> Entry<E> {
             .zip(verdicts)
             .map(|((name, definition), verdict)| {
                 let fields = root_fields::check(&parsed, &definition.node, &rules)?;
-                Ok(Operation::new(name.cloned(), definition.node.ty, fields, verdict.variable_pages, has_variables))
+                Ok(Operation {
+                    name: name.cloned(),
+                    kind: definition.node.ty,
+                    root_fields: fields,
+                    variable_pages: verdict.variable_pages,
+                    has_variables,
+                    defaulted_variables: omitted_variables::find(&parsed, &definition.node, &self.facts),
+                    valid: AtomicBool::new(false),
+                })
             })
             .collect::<Result<_, Error>>()
             .map_err(unplaced)?;
@@ -278,10 +273,15 @@ impl<E: Executor> Entry<E> {
 
     fn request(&self, prepared: Prepared, caller: &Arc<Caller>, mut data: Data) -> async_graphql::Request {
         data.insert(Arc::clone(caller));
+        let operation = &prepared.document.operations[prepared.index];
+        let mut document = prepared.document.parsed.clone();
+        if !operation.defaulted_variables.is_empty() {
+            omitted_variables::remove(&mut document, operation.name.as_ref(), &operation.defaulted_variables, &prepared.variables);
+        }
         let mut request = async_graphql::Request::new(String::new()).variables(prepared.variables);
-        request.operation_name = prepared.document.operations[prepared.index].name.as_ref().map(ToString::to_string);
+        request.operation_name = operation.name.as_ref().map(ToString::to_string);
         request.data = data;
-        request.set_parsed_query(prepared.document.parsed.clone());
+        request.set_parsed_query(document);
         if self.config.introspection { request } else { request.disable_introspection() }
     }
 
@@ -293,28 +293,6 @@ impl<E: Executor> Entry<E> {
     fn finish(&self, response: Response, caller: &Caller) -> Answer {
         finish(response, &caller.request_id, self.config.introspection)
     }
-}
-
-/// Ends the errors of a response.
-fn finish(mut response: Response, request_id: &str, suggestions: bool) -> Answer {
-    let refused = response.data == Value::Null && !response.errors.is_empty() && response.errors.iter().all(is_before_execution);
-    response.errors.truncate(MAX_ERRORS);
-    for error in &mut response.errors {
-        if !suggestions && let Some(at) = error.message.find(" Did you mean") {
-            error.message.truncate(at);
-        }
-        error::finish(error, request_id);
-    }
-    Answer { response, refused }
-}
-
-/// Errors of execution have a path and come from a resolver; those of parsing and validation have none.
-fn is_before_execution(error: &ServerError) -> bool {
-    error.path.is_empty()
-}
-
-fn is_request_error(response: &Response) -> bool {
-    response.data == Value::Null && response.errors.iter().any(is_before_execution)
 }
 
 fn failed(error: Error) -> Response {
@@ -335,36 +313,6 @@ fn select(document: &Document, name: Option<&str>) -> Result<usize, Error> {
             .position(|operation| operation.name.as_deref() == Some(name))
             .ok_or_else(|| error::bad_request("The document has no operation of that name.")),
     }
-}
-
-fn scan_error(refusal: scan::Refusal, limits: &Limits) -> Error {
-    match refusal {
-        scan::Refusal::Nesting => error::too_complex(format!("Brackets may be nested {} deep.", scan::MAX_NESTING)),
-        scan::Refusal::Tokens => error::too_complex(format!("A document may have {} tokens.", limits.tokens)),
-        scan::Refusal::NameLength => error::too_complex("A name is too long."),
-        scan::Refusal::OpenString => error::bad_request("Syntax error: a string does not end."),
-    }
-}
-
-/// The parser's own text draws the line with an arrow under it: positions alone are enough.
-fn syntax_error(syntax: &SyntaxError) -> ServerError {
-    let message = match syntax {
-        SyntaxError::Syntax { .. } => "Syntax error.",
-        SyntaxError::MultipleOperations { .. } => "An operation without a name must be the only one.",
-        SyntaxError::OperationDuplicated { .. } => "Two operations have the same name.",
-        SyntaxError::FragmentDuplicated { .. } => "Two fragments have the same name.",
-        SyntaxError::MissingOperation => "The document has no operation.",
-        SyntaxError::RecursionLimitExceeded => return unplaced(error::too_complex("The document is nested too deep.")),
-        _ => "The document cannot be read.",
-    };
-    let mut error = unplaced(error::bad_request(message));
-    error.locations = syntax.positions().collect();
-    error
-}
-
-/// An error of the whole request.
-fn unplaced(error: Error) -> ServerError {
-    ServerError { locations: Vec::new(), ..error.into_server_error(Pos::default()) }
 }
 
 fn count(kind: OperationType, answer: &Answer) {

@@ -211,7 +211,7 @@ pub fn finish(error: &mut ServerError, request_id: &str) {
         let source = error.source.take();
         let code = if source.is_some() || is_our_own_fault(&error.message) {
             tracing::error!(request.id = request_id, path = ?error.path, cause = %error.message, "a resolver failed");
-            error.message = "Something went wrong.".to_owned();
+            "Something went wrong.".clone_into(&mut error.message);
             ErrorCode::Internal
         } else {
             plain(&mut error.message);

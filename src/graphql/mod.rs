@@ -1,5 +1,6 @@
 //! The GraphQL API: schema, guards, limits, and one folder per kind of thing.
 
+pub mod answer;
 pub mod auth_level;
 pub mod connection;
 pub mod context;
@@ -11,6 +12,7 @@ pub mod limits;
 pub mod loaders;
 pub mod mutation;
 pub mod object;
+pub mod omitted_variables;
 pub mod problem;
 pub mod query;
 pub mod response_cookies;

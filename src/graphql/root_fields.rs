@@ -240,7 +240,8 @@ pub fn inline_subscription_roots(document: &mut ExecutableDocument, root: &str) 
     Ok(())
 }
 
-fn used_fragments(document: &ExecutableDocument) -> HashSet<Name> {
+/// The fragments that the operations of a document use, directly or not.
+pub(super) fn used_fragments(document: &ExecutableDocument) -> HashSet<Name> {
     fn collect(document: &ExecutableDocument, set: &SelectionSet, into: &mut HashSet<Name>) {
         for item in &set.items {
             match &item.node {

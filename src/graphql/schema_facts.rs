@@ -49,6 +49,8 @@ pub struct FieldFacts {
     pub default_page: Option<u64>,
     /// The argument of `@auth`; none: open to everyone.
     pub requires: Option<AuthLevel>,
+    /// Its arguments with a default.
+    pub defaulted: HashSet<String>,
 }
 
 /// An input object.
@@ -157,7 +159,17 @@ fn fields_of(parent: &str, fields: &[Positioned<FieldDefinition>]) -> Result<Has
                 None => None,
                 Some(directive) => Some(level(&directive.node).ok_or_else(|| FactsError::Auth(parent.to_owned(), name.clone()))?),
             };
-            let facts = FieldFacts { named_type: named(&field.ty.node).to_owned(), default_page: default_page(&field.arguments), requires };
+            let facts = FieldFacts {
+                named_type: named(&field.ty.node).to_owned(),
+                default_page: default_page(&field.arguments),
+                requires,
+                defaulted: field
+                    .arguments
+                    .iter()
+                    .filter(|argument| argument.node.default_value.is_some())
+                    .map(|argument| argument.node.name.node.to_string())
+                    .collect(),
+            };
             Ok((name, facts))
         })
         .collect()

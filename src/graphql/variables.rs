@@ -48,15 +48,14 @@ fn named(value: &Value, name: &str, facts: &SchemaFacts) -> Result<(), String> {
         "Boolean" => matches!(value, Value::Boolean(_)),
         "ID" => matches!(value, Value::String(_)) || matches!(value, Value::Number(number) if number.is_i64() || number.is_u64()),
         name => match facts.type_named(name) {
-            Some(TypeFacts::Scalar) => true,
             Some(TypeFacts::Enum(values)) => match value {
                 Value::String(value) => values.contains(value),
                 Value::Enum(value) => values.contains(value.as_str()),
                 _ => false,
             },
             Some(TypeFacts::Input(input)) => return object(value, name, input, facts),
-            // No type for a variable: validation says so.
-            Some(TypeFacts::Composite(_) | TypeFacts::Union) | None => true,
+            // The scalar's own business; the others are no types for a variable, and validation says so.
+            Some(TypeFacts::Scalar | TypeFacts::Composite(_) | TypeFacts::Union) | None => true,
         },
     };
     if right { Ok(()) } else { Err(format!("it is no \"{name}\"")) }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::cookies::{CookieStyle, ResponseCookie};
 use crate::graphql::{
-    entry::Answer,
+    answer::Answer,
     error::{ErrorCode, retry_after_of},
 };
 

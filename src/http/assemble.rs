@@ -69,7 +69,7 @@ pub fn assemble(app: &Arc<App>, metrics: Metrics, closing: CancellationToken) ->
         sockets: Arc::new(Sockets::default()),
     });
     let keys = Arc::clone(app);
-    let mut routes = router::graphql_routes(Arc::clone(&gateway))
+    let mut routes = router::graphql_routes(&gateway)
         .merge(jwks::routes(Arc::new(move || keys.signing_keys.keys().jwks(keys.clock.now()))))
         .merge(health::routes(Arc::new(health(app, metrics, closing))));
     if app.config.mode == Mode::Development {

@@ -65,8 +65,8 @@ mod tests {
         // D12
         let secure = CookieStyle::for_url(&"https://auth.example.com".parse().unwrap());
         let cookies = ResponseCookies::default();
-        cookies.set(CookieKind::Access, "old".to_owned(), Duration::from_secs(60));
-        cookies.set(CookieKind::Access, "abc".to_owned(), Duration::from_secs(60));
+        cookies.set(CookieKind::Access, "old".to_owned(), Duration::from_mins(1));
+        cookies.set(CookieKind::Access, "abc".to_owned(), Duration::from_mins(1));
         cookies.clear(CookieKind::Refresh);
         let headers: Vec<_> = cookies.take().iter().filter_map(|cookie| secure.header(cookie)).collect();
         assert_eq!(headers[0], "__Host-postern_access=abc; Max-Age=60; Path=/; HttpOnly; SameSite=Lax; Secure");

@@ -20,11 +20,7 @@ use super::{
     origin::Verdict,
     question::Parameters,
 };
-use crate::graphql::{
-    entry::{Answer, Prepared},
-    error,
-    response_cookies::ResponseCookies,
-};
+use crate::graphql::{answer::Answer, entry::Prepared, error, response_cookies::ResponseCookies};
 
 /// Answers `POST /graphql`.
 pub async fn post<E: Executor>(

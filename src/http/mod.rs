@@ -15,6 +15,7 @@ pub mod origin;
 pub mod question;
 pub mod router;
 pub mod server;
+pub mod socket_ending;
 pub mod socket_frames;
 pub mod sockets;
 pub mod stream;

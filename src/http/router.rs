@@ -15,12 +15,12 @@ use axum::{
 use super::{gateway::Gateway, graphiql, graphql, stream, websocket};
 
 /// The routes of the GraphQL API. The server must give each connection's peer address (`ConnectInfo<SocketAddr>`).
-pub fn graphql_routes<E: Executor>(gateway: Arc<Gateway<E>>) -> Router {
+pub fn graphql_routes<E: Executor>(gateway: &Arc<Gateway<E>>) -> Router {
     let routes = Router::new()
         .route("/graphql", get(graphql::get::<E>).post(graphql::post::<E>).options(graphql::options::<E>))
         .route("/graphql/ws", get(websocket::handshake::<E>))
         .route("/graphql/stream", get(stream::stream::<E>).post(stream::stream::<E>).options(graphql::options::<E>))
-        .with_state(Arc::clone(&gateway));
+        .with_state(Arc::clone(gateway));
     if gateway.settings.graphiql { routes.merge(graphiql::routes()) } else { routes }
 }
 

@@ -4,14 +4,14 @@ use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use async_graphql::{Executor, parser::types::OperationType};
 use axum::{
+    body::Body,
     extract::{ConnectInfo, Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
-    response::{
-        IntoResponse, Response,
-        sse::{Event, KeepAlive, Sse},
-    },
+    response::Response,
 };
+use bytes::Bytes;
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::{
     answer::{Media, refuse, refuse_by_code, respond, set_request_id, to_json},
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     flows::caller::Caller,
-    graphql::{entry::Answer, error},
+    graphql::{answer::Answer, error},
 };
 
 /// How often a silent stream says that it lives.
@@ -40,21 +40,15 @@ pub async fn stream<E: Executor>(
     let by_post = head.method == Method::POST;
     let arrival = gateway.arrival(peer.ip(), &head.headers, if by_post { "POST" } else { "GET" }, "/graphql/stream");
     let headers = &head.headers;
-    let outcome = if by_post {
-        match admit_to_stream(&gateway, &arrival, headers) {
-            Err(refusal) => Err(refusal),
-            Ok(()) => match read_json_body(headers, body, gateway.settings.max_body_bytes, gateway.settings.body_timeout).await {
-                Err(refusal) => Err(Box::new(refusal.respond(Media::Json, &arrival))),
-                Ok(body) => start(&gateway, &arrival, headers, Parameters::from_json(&body), CookieUse::Count).await,
-            },
-        }
-    } else {
-        match admit_to_stream(&gateway, &arrival, headers) {
-            Err(refusal) => Err(refusal),
-            Ok(()) => {
-                let parameters = Parameters::from_query_string(head.uri.query().unwrap_or_default());
-                start(&gateway, &arrival, headers, parameters, cookies_of_a_get(&gateway, headers)).await
-            }
+    let outcome = match admit_to_stream(&gateway, &arrival, headers) {
+        Err(refusal) => Err(refusal),
+        Ok(()) if by_post => match read_json_body(headers, body, gateway.settings.max_body_bytes, gateway.settings.body_timeout).await {
+            Err(refusal) => Err(Box::new(refusal.respond(Media::Json, &arrival))),
+            Ok(body) => start(&gateway, &arrival, headers, Parameters::from_json(&body), CookieUse::Count).await,
+        },
+        Ok(()) => {
+            let parameters = Parameters::from_query_string(head.uri.query().unwrap_or_default());
+            start(&gateway, &arrival, headers, parameters, cookies_of_a_get(&gateway, headers)).await
         }
     };
     let mut response = outcome.unwrap_or_else(|refusal| *refusal);
@@ -128,9 +122,12 @@ async fn start<E: Executor>(
         Some(answer) => futures::stream::iter([answer]).chain(answers).boxed(),
         None => answers,
     };
-    let events = Events { end: end_of(gateway, ended), answers, caller, _place: place, finished: false };
-    let mut response = Sse::new(events.into_stream()).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response();
+    let mut alive = interval_at(Instant::now() + KEEP_ALIVE, KEEP_ALIVE);
+    alive.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let events = Events { end: end_of(gateway, ended), answers, caller, alive, _place: place, finished: false };
+    let mut response = Response::new(Body::from_stream(events.into_stream()));
     let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
     set_request_id(headers, request_id);
@@ -167,12 +164,13 @@ struct Events {
     answers: BoxStream<'static, Answer>,
     end: BoxFuture<'static, End>,
     caller: Arc<Caller>,
+    alive: Interval,
     _place: Place,
     finished: bool,
 }
 
 impl Events {
-    fn into_stream(self) -> impl futures::Stream<Item = Result<Event, Infallible>> + Send {
+    fn into_stream(self) -> impl futures::Stream<Item = Result<Bytes, Infallible>> + Send {
         futures::stream::unfold(self, |mut this| async move {
             if this.finished {
                 return None;
@@ -188,17 +186,19 @@ impl Events {
                         Some(next(&Answer::refusal(error::session_ended(), &this.caller.request_id)))
                     }
                 },
+                _ = this.alive.tick() => Some(Bytes::from_static(b":\n\n")),
             };
             let event = event.unwrap_or_else(|| {
                 this.finished = true;
-                Event::default().event("complete").data("")
+                // Without a line of data a browser would not hand the event on.
+                Bytes::from_static(b"event: complete\ndata:\n\n")
             });
             Some((Ok(event), this))
         })
     }
 }
 
-fn next(answer: &Answer) -> Event {
-    // JSON has no line breaks, so that this is one `data:` line.
-    Event::default().event("next").data(String::from_utf8(to_json(answer)).unwrap_or_default())
+fn next(answer: &Answer) -> Bytes {
+    // JSON as we write it has no line breaks, so that this is one line of data.
+    Bytes::from([b"event: next\ndata: ", to_json(answer).as_slice(), b"\n\n"].concat())
 }

@@ -13,8 +13,7 @@ use axum::{
 };
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
 use serde_json::value::RawValue;
-use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep, interval_at, sleep, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
 use super::{
     answer::{Media, refuse, refuse_by_code, to_json},
@@ -22,13 +21,14 @@ use super::{
     gateway::Gateway,
     origin::Verdict,
     question::Parameters,
+    socket_ending::{Ending, Step},
     socket_frames::{ACK, Close, FromClient, about, pong, read},
     sockets::Place,
 };
 use crate::{
     flows::caller::{Caller, Identity, Reason},
     graphql::{
-        entry::Answer,
+        answer::Answer,
         error::{self, is_session_end},
     },
 };
@@ -84,20 +84,23 @@ pub async fn handshake<E: Executor>(
                 Ok(greeted) => converse(&gateway, &mut socket, greeted).await,
                 Err(close) => close,
             };
-            if let Some(close) = close {
-                say_goodbye(&mut socket, close).await;
-            }
+            say_goodbye(&mut socket, close).await;
         })
 }
 
-/// Closes with a code, and lets the peer answer, so that what was sent before arrives.
-async fn say_goodbye(socket: &mut WebSocket, close: Close) {
-    metrics::counter!("postern_sockets_closed_total", "code" => close.code().to_string()).increment(1);
-    let frame = CloseFrame { code: close.code(), reason: close.reason().into() };
+/// Closes with a code, or answers the peer's own close; and lets the peer read what was sent before.
+async fn say_goodbye(socket: &mut WebSocket, close: Ended) {
+    let code = close.map_or(0, Close::code);
+    metrics::counter!("postern_sockets_closed_total", "code" => code.to_string()).increment(1);
+    let frame = close.map(|close| Message::Close(Some(CloseFrame { code, reason: close.reason().into() })));
     let goodbye = async {
-        if socket.send(Message::Close(Some(frame))).await.is_ok() {
-            while let Some(Ok(_)) = socket.recv().await {}
+        if let Some(frame) = frame
+            && socket.send(frame).await.is_err()
+        {
+            return;
         }
+        // Reading on is also what sends the answer to a close.
+        while let Some(Ok(_)) = socket.recv().await {}
     };
     let _ = timeout(CLOSE_TIMEOUT, goodbye).await;
 }
@@ -149,7 +152,7 @@ async fn greet<E: Executor>(
 async fn wait_for_init(socket: &mut WebSocket) -> Result<Option<String>, Ended> {
     loop {
         match socket.recv().await {
-            None => return Err(None),
+            None | Some(Ok(Message::Close(_))) => return Err(None),
             Some(Err(error)) => return Err(Some(broken(&error))),
             Some(Ok(Message::Text(text))) => match read(&text) {
                 Some(FromClient::Init(token)) => return Ok(token),
@@ -160,7 +163,6 @@ async fn wait_for_init(socket: &mut WebSocket) -> Result<Option<String>, Ended> 
             },
             Some(Ok(Message::Binary(_))) => return Err(Some(Close::BadRequest)),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-            Some(Ok(Message::Close(_))) => return Err(None),
         }
     }
 }
@@ -168,52 +170,6 @@ async fn wait_for_init(socket: &mut WebSocket) -> Result<Option<String>, Ended> 
 /// tungstenite's error types are not ours to name; this is what it says of a frame over the limit.
 fn broken(error: &axum::Error) -> Close {
     if error.to_string().contains("Space limit exceeded") { Close::TooLarge } else { Close::BadRequest }
-}
-
-/// What ends a socket from outside.
-struct Ending {
-    shutdown: CancellationToken,
-    max_age: std::pin::Pin<Box<Sleep>>,
-    ended: BoxFuture<'static, ()>,
-    farewell: Duration,
-    /// Set once the session is over: how long its streams may still tell their last events.
-    leaving: Option<std::pin::Pin<Box<Sleep>>>,
-}
-
-/// A step towards the end.
-enum Step {
-    /// The session is over; the streams may tell their last events.
-    SessionOver,
-    /// Close now.
-    Close(Close),
-}
-
-impl Ending {
-    /// May be dropped and called again.
-    async fn step(&mut self) -> Step {
-        let shutdown = self.shutdown.clone();
-        if let Some(leaving) = &mut self.leaving {
-            tokio::select! {
-                () = shutdown.cancelled() => Step::Close(Close::GoingAway),
-                () = leaving => Step::Close(Close::Unauthorized),
-            }
-        } else {
-            tokio::select! {
-                () = shutdown.cancelled() => Step::Close(Close::GoingAway),
-                () = &mut self.max_age => Step::Close(Close::GoingAway),
-                () = &mut self.ended => {
-                    self.leave();
-                    Step::SessionOver
-                }
-            }
-        }
-    }
-
-    fn leave(&mut self) {
-        if self.leaving.is_none() {
-            self.leaving = Some(Box::pin(sleep(self.farewell)));
-        }
-    }
 }
 
 /// A subscription that runs.
@@ -237,13 +193,7 @@ struct Conversation<'a, E> {
 
 async fn converse<E: Executor>(gateway: &Gateway<E>, socket: &mut WebSocket, greeted: Greeted) -> Ended {
     let settings = &gateway.settings.sockets;
-    let ending = Ending {
-        shutdown: gateway.shutdown.clone(),
-        max_age: Box::pin(sleep(settings.max_age)),
-        ended: greeted.ended,
-        farewell: settings.farewell,
-        leaving: None,
-    };
+    let ending = Ending::new(gateway.shutdown.clone(), greeted.ended, settings);
     let now = Instant::now();
     let mut looks = interval_at(now + settings.ping_every, settings.ping_every);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -287,7 +237,7 @@ impl<E: Executor> Conversation<'_, E> {
         self.turn = index + 1;
         let Some(answer) = answer else {
             let finished = self.running.swap_remove(index);
-            if self.ending.leaving.is_some() {
+            if self.ending.is_leaving() {
                 return self.close_when_told();
             }
             return self.send(about("complete", &finished.id, None)).await;
@@ -323,7 +273,7 @@ impl<E: Executor> Conversation<'_, E> {
                 Some(FromClient::Pong) => Ok(()),
                 Some(FromClient::Complete(id)) => {
                     self.running.retain(|running| running.id != id);
-                    if self.ending.leaving.is_some() { self.close_when_told() } else { Ok(()) }
+                    if self.ending.is_leaving() { self.close_when_told() } else { Ok(()) }
                 }
                 Some(FromClient::Subscribe { id, payload }) => self.subscribe(id, payload).await,
             },

@@ -7,7 +7,8 @@ use crate::transport::{Plan, Server};
 #[tokio::test]
 async fn keys_keep_the_order_of_the_query() {
     let server = Server::start(Plan::default()).await;
-    let reply = server.ask("{ z: person { b: slow(millis: 60) a: number } y: person { number slow(millis: 5) id } x: __typename }", None).await;
+    let reply =
+        server.ask("{ z: person { b: slow(millis: 60) a: number } y: person { number slow(millis: 5) id } x: __typename }", None).await;
     assert_eq!(reply.text, r#"{"data":{"z":{"b":0,"a":0},"y":{"number":0,"slow":0,"id":"0"},"x":"Query"}}"#);
 }
 
@@ -70,6 +71,9 @@ async fn what_is_left_out_is_not_null() {
     let ask = async |variables: serde_json::Value| server.ask_with(&json!({ "query": query, "variables": variables }), None).await.json();
     assert_eq!(ask(json!({ "t": "x", "n": 1 })).await["data"]["echo"], r#"Some("x") None 1"#);
     assert_eq!(ask(json!({})).await["data"]["echo"], "None None 5");
+    let shared = "query A($n: Int) { ...F } query B($n: Int) { ...F } fragment F on Query { echo(number: $n) }";
+    let json = server.ask_with(&json!({ "query": shared, "operationName": "B" }), None).await.json();
+    assert_eq!(json["data"]["echo"], "None None 5", "{json}");
     let skipped = "query ($no: Boolean!) { person { id number @skip(if: $no) } me @include(if: false) { id } }";
     let json = server.ask_with(&json!({ "query": skipped, "variables": { "no": true } }), None).await.json();
     assert_eq!(json, json!({ "data": { "person": { "id": "0" } } }));
@@ -92,10 +96,12 @@ async fn exactly_one_of_one_of() {
 #[tokio::test]
 async fn a_document_asked_again_is_answered_alike() {
     let server = Server::start(Plan::default()).await;
-    for query in ["{ person { id brittle(fail: true) } }", "{ person { nothing } }", "query A { me { id } } query B { person { nothing } }"] {
+    for query in ["{ person { id brittle(fail: true) } }", "{ person { nothing } }", "query A { me { id } } query B { person { nothing } }"]
+    {
         let first = server.ask_with(&json!({ "query": query, "operationName": query.contains('A').then_some("A") }), Some("user-3")).await;
         for _ in 0..3 {
-            let again = server.ask_with(&json!({ "query": query, "operationName": query.contains('A').then_some("A") }), Some("user-3")).await;
+            let again =
+                server.ask_with(&json!({ "query": query, "operationName": query.contains('A').then_some("A") }), Some("user-3")).await;
             assert_eq!((again.status, &again.json()["data"]), (first.status, &first.json()["data"]), "{query}");
         }
     }

@@ -117,8 +117,13 @@ async fn only_json_bodies_are_read() {
         }
         Reply::of(request)
     };
-    for kind in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("multipart/form-data; boundary=x"), Some("application/json; charset=utf-16")]
-    {
+    for kind in [
+        None,
+        Some("text/plain"),
+        Some("application/x-www-form-urlencoded"),
+        Some("multipart/form-data; boundary=x"),
+        Some("application/json; charset=utf-16"),
+    ] {
         assert_eq!(post(kind).await.status, 415, "{kind:?}");
     }
     for kind in ["application/json", "application/json; charset=UTF-8", "APPLICATION/JSON;charset=\"utf-8\""] {
@@ -134,7 +139,17 @@ async fn only_json_bodies_are_read() {
 async fn bad_bodies_get_typed_answers_at_once() {
     let server = Server::start(Plan::default()).await;
     let deep = format!(r#"{{"query":"{{ __typename }}","variables":{{"a":{}{}}}}}"#, "[".repeat(20_000), "]".repeat(20_000));
-    for body in ["", "{", "null", "[]", r#"[{"query":"{ __typename }"}]"#, r#"{"query":{}}"#, r#"{"query":"{ __typename }","variables":"x"}"#, &deep, "{}"] {
+    for body in [
+        "",
+        "{",
+        "null",
+        "[]",
+        r#"[{"query":"{ __typename }"}]"#,
+        r#"{"query":{}}"#,
+        r#"{"query":"{ __typename }","variables":"x"}"#,
+        &deep,
+        "{}",
+    ] {
         let begin = Instant::now();
         let request = server.http.post(server.url("/graphql")).header("content-type", "application/json").body(body.to_owned());
         let reply = Reply::of(request).await;
@@ -211,7 +226,9 @@ async fn a_get_is_never_signed_in_by_its_cookie_alone() {
 async fn foreign_origins_are_refused() {
     // H10, H11
     let server = Server::start(Plan::default()).await;
-    let post = |origin: &'static str| Reply::of(server.http.post(server.url("/graphql")).header("origin", origin).json(&json!({ "query": "{ __typename }" })));
+    let post = |origin: &'static str| {
+        Reply::of(server.http.post(server.url("/graphql")).header("origin", origin).json(&json!({ "query": "{ __typename }" })))
+    };
     for origin in ["https://evil.org", "null", "https://app.example.com.evil.org", "http://app.example.com"] {
         let reply = post(origin).await;
         assert_eq!((reply.status, reply.reason().as_str()), (403, "ORIGIN_NOT_ALLOWED"), "{origin}");
@@ -246,13 +263,21 @@ async fn cookies_come_and_go() {
 async fn the_caller_is_known_by_its_request() {
     let server = Server::start(Plan::default()).await;
     let request = |cookie: &'static str| {
-        let request = server.http.post(server.url("/graphql")).header("cookie", cookie).header("user-agent", "tests").header("accept-language", "fr, th-TH;q=0.9, en;q=0.5");
+        let request = server
+            .http
+            .post(server.url("/graphql"))
+            .header("cookie", cookie)
+            .header("user-agent", "tests")
+            .header("accept-language", "fr, th-TH;q=0.9, en;q=0.5");
         request.json(&json!({ "query": "{ caller }" }))
     };
     let reply = Reply::of(request("postern_refresh=r; postern_device=d")).await;
     assert_eq!(reply.json()["data"]["caller"], r#"Some("th") Some("d") Some("r") Some("tests") POST"#);
     // A Bearer token wins, also an invalid one.
-    let reply = Reply::of(request("postern_access=user-1; postern_refresh=r; postern_device=d").bearer_auth("nonsense").header("postern-device", "h")).await;
+    let reply = Reply::of(
+        request("postern_access=user-1; postern_refresh=r; postern_device=d").bearer_auth("nonsense").header("postern-device", "h"),
+    )
+    .await;
     assert_eq!(reply.json()["data"]["caller"], r#"Some("th") Some("h") None Some("tests") POST"#);
     let refused = server.http.post(server.url("/graphql")).header("cookie", "postern_access=user-1").header("authorization", "Basic eA==");
     assert_eq!(Reply::of(refused.json(&json!({ "query": "{ cursor }" }))).await.reason(), "TOKEN_INVALID");
@@ -316,16 +341,4 @@ async fn a_browser_gets_graphiql() {
     let off = Server::start(Plan { graphiql: false, ..Plan::default() }).await;
     let page = Reply::of(off.http.get(off.url("/graphql")).header("accept", "text/html")).await;
     assert!(page.status == 406 && !page.text.contains("<html"), "{page:?}");
-}
-
-/// A server for the public audit suite and for looking at GraphiQL, by hand: `POSTERN_TEST_LISTEN=127.0.0.1:4010 cargo test --test it audit_server -- --ignored`.
-#[tokio::test]
-#[ignore = "runs until it is stopped"]
-async fn audit_server() {
-    let at = std::env::var_os("POSTERN_TEST_LISTEN").and_then(|text| text.to_str()?.parse().ok()).unwrap();
-    let introspection = std::env::var_os("POSTERN_TEST_PRODUCTION").is_none();
-    let plan = Plan { introspection, graphiql: introspection, origins: vec![format!("http://{at}")], ..Plan::default() };
-    let entry = crate::transport::demo_entry(&plan);
-    let _server = Server::serve(entry, plan, at).await;
-    std::future::pending::<()>().await;
 }

@@ -134,7 +134,10 @@ fn pages_are_multiplied_along_a_path() {
 #[test]
 fn root_fields_are_few() {
     assert_eq!(verdict("{ a: person { id } b: person { id } c: person { id } d: person { id } e: person { id } }"), "");
-    assert_eq!(verdict("{ a: me { id } ...F } fragment F on Query { b: me { id } c: me { id } d: me { id } e: me { id } f: me { id } }"), COMPLEX);
+    assert_eq!(
+        verdict("{ a: me { id } ...F } fragment F on Query { b: me { id } c: me { id } d: me { id } e: me { id } f: me { id } }"),
+        COMPLEX
+    );
     assert_eq!(verdict("subscription { count(to: 1) other: count(to: 1) }"), COMPLEX);
     assert_eq!(verdict("subscription { ...F } fragment F on Subscription { count(to: 1) silence }"), COMPLEX);
     assert_eq!(verdict("subscription { ...F } fragment F on Query { count(to: 1) }"), BAD);

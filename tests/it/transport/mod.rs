@@ -30,6 +30,7 @@ pub use people::{People, level_of};
 pub use schema::{DemoSchema, demo};
 
 /// What a test may change before the server starts.
+#[expect(clippy::struct_excessive_bools, reason = "each one is a setting of its own")]
 pub struct Plan {
     pub introspection: bool,
     pub get_queries: bool,
@@ -68,7 +69,7 @@ pub fn entry<E: Executor>(strict: E, trusting: Option<E>, sdl: &str, plan: &Plan
         introspection: plan.introspection,
         timeout: plan.timeout,
         trusted_documents: plan.trusted_documents.clone(),
-        authorize: Arc::new(|caller, level| level_of(caller, level)),
+        authorize: Arc::new(level_of),
     };
     Entry::new(strict, trusting, sdl, config).unwrap()
 }
@@ -122,7 +123,7 @@ impl Server {
             sockets: Arc::new(Sockets::default()),
         });
         let (shutdown, sockets) = (gateway.shutdown.clone(), gateway.sockets.clone());
-        let routes = router::finish(router::graphql_routes(gateway.clone()), gateway);
+        let routes = router::finish(router::graphql_routes(&gateway), gateway);
         let listener = tokio::net::TcpListener::bind(at).await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, routes.into_make_service_with_connect_info::<SocketAddr>()).await });
@@ -185,6 +186,3 @@ impl Reply {
 pub fn code_of(error: &async_graphql::ServerError) -> &'static str {
     error::ErrorCode::of(error).map_or("", error::ErrorCode::as_str)
 }
-
-
-

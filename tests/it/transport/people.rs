@@ -57,7 +57,7 @@ impl Authenticate for People {
     fn user_id(&self, identity: &Identity) -> Option<Uuid> {
         match identity {
             Identity::Session(signed_in) => Some(signed_in.live.user.id),
-            Identity::Anonymous | Identity::Refused(_) => None,
+            Identity::Anonymous | Identity::Refused(_) | Identity::Past { .. } => None,
         }
     }
 
@@ -75,7 +75,7 @@ impl Authenticate for People {
 pub fn level_of(caller: &Caller, level: AuthLevel) -> Result<(), Error> {
     let signed_in = match &caller.identity {
         Identity::Anonymous => return Err(error::unauthenticated(Reason::TokenMissing)),
-        Identity::Refused(reason) => return Err(error::unauthenticated(*reason)),
+        Identity::Refused(reason) | Identity::Past { reason, .. } => return Err(error::unauthenticated(*reason)),
         Identity::Session(signed_in) => signed_in,
     };
     let admin = signed_in.live.user.role == users::Role::Admin;
@@ -103,7 +103,10 @@ fn signed_in(number: u128, admin: bool, recent: bool) -> SignedIn {
         acr: String::new(),
         role: String::new(),
     };
-    SignedIn { claims: Arc::new(claims), live: Arc::new(LiveSession { session: session(id, now), user: user(id, now, admin) }) }
+    SignedIn {
+        claims: Arc::new(claims),
+        live: Arc::new(LiveSession { session: Arc::new(session(id, now)), user: Arc::new(user(id, now, admin)) }),
+    }
 }
 
 fn session(id: Uuid, now: Timestamp) -> user_sessions::Model {
@@ -116,6 +119,10 @@ fn session(id: Uuid, now: Timestamp) -> user_sessions::Model {
         refresh_key_id: String::new(),
         refresh_token_hash: Vec::new(),
         refreshed_at: now,
+        branch_generation: None,
+        branch_token_hash: None,
+        token_delivery: user_sessions::TokenDelivery::Cookie,
+        amr: serde_json::json!(["pwd"]),
         status: user_sessions::Status::Active,
         known_device_id: None,
         device_type: user_sessions::DeviceType::Api,
