@@ -133,8 +133,8 @@ impl Events {
     ///
     /// Open it *before* you check that the session lives: an end that comes between the two is then noticed by one or the other.
     #[must_use]
-    pub fn subscribe(&self, to: SubscribeTo) -> Subscription {
-        Subscription::open(self.clone(), &to)
+    pub fn subscribe(&self, to: &SubscribeTo) -> Subscription {
+        Subscription::open(self.clone(), to)
     }
 
     /// Comes when the session is over: ended on any instance, or expired without being refreshed. A short grace is included, in which the

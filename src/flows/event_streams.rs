@@ -79,7 +79,7 @@ impl EventStreams {
             None => self.events.position_now().await.map_err(|_| Refusal::Unavailable)?,
         };
         let to = SubscribeTo { user_id, session_id: session.id, session_expires_at: expires_at(&listener.live), of, after: Some(after) };
-        let stream = self.events.subscribe(to);
+        let stream = self.events.subscribe(&to);
         match self.live_sessions.get(session.id, now).await {
             Ok(Some(_)) => {}
             Ok(None) => return Err(Refusal::SessionEnded),

@@ -30,9 +30,9 @@ async fn an_ended_session_is_told_and_its_streams_end() {
         for (instance, told) in [(&one, true), (&two, false)] {
             let ending = if told { ending } else { world.session(user).await };
             let now = Some(instance.events.position_now().await.unwrap());
-            let mut sessions = instance.events.subscribe(world.listen(user, ending, Of::Sessions, now));
-            let mut account = instance.events.subscribe(world.listen(user, ending, Of::Account, now));
-            let mut other = instance.events.subscribe(world.listen(user, staying, Of::Sessions, now));
+            let mut sessions = instance.events.subscribe(&world.listen(user, ending, Of::Sessions, now));
+            let mut account = instance.events.subscribe(&world.listen(user, ending, Of::Account, now));
+            let mut other = instance.events.subscribe(&world.listen(user, staying, Of::Sessions, now));
             let socket = instance.events.session_ended(ending, world.clock.now() + Duration::from_secs(60));
             let begin = Instant::now();
             let rows = world.revoke(user, ending).await;
@@ -60,8 +60,8 @@ async fn the_end_does_not_wait_for_older_transactions() {
     for instance in [&one, &two] {
         assert!(instance.live.get(session, world.clock.now()).await.unwrap().is_some());
     }
-    let mut stream = two.events.subscribe(world.listen(user, session, Of::Sessions, None));
-    let mut other = two.events.subscribe(world.listen(user, staying, Of::Sessions, None));
+    let mut stream = two.events.subscribe(&world.listen(user, session, Of::Sessions, None));
+    let mut other = two.events.subscribe(&world.listen(user, staying, Of::Sessions, None));
 
     let open = world.database.begin().await.unwrap();
     let late = account_events::insert(&open, world.epoch, &[world.event(Kind::SessionTrusted, user, Some(staying))]).await.unwrap();
@@ -82,7 +82,7 @@ async fn the_end_does_not_wait_for_older_transactions() {
     open.commit().await.unwrap();
     assert_eq!(ids(&take(&mut other, 2).await), vec![late[0].id, rows[0].id]);
     // What could not be told before the end is replayed after it.
-    let mut resumed = one.events.subscribe(world.listen(user, staying, Of::Sessions, Some(end.resume)));
+    let mut resumed = one.events.subscribe(&world.listen(user, staying, Of::Sessions, Some(end.resume)));
     assert_eq!(ids(&take(&mut resumed, 2).await), vec![late[0].id, rows[0].id]);
 }
 
@@ -95,7 +95,7 @@ async fn a_session_that_runs_out_ends_its_streams_unless_it_was_refreshed() {
         let hour = Duration::from_secs(3600);
         // What is believed is earlier than what the row says: it was refreshed meanwhile.
         let socket = instance.events.session_ended(session, world.clock.now() + Duration::from_secs(60));
-        let mut stream = instance.events.subscribe(world.listen(user, session, Of::Sessions, None));
+        let mut stream = instance.events.subscribe(&world.listen(user, session, Of::Sessions, None));
         tokio::pin!(socket);
         world.clock.advance(Duration::from_secs(61));
         assert!(tokio::time::timeout(Duration::from_millis(700), &mut socket).await.is_err());
