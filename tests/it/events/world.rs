@@ -152,8 +152,6 @@ impl World {
             device_type: Set(user_sessions::DeviceType::Desktop),
             device_name: Set("Firefox on Linux".to_owned()),
             login_method: Set(user_sessions::LoginMethod::Password),
-            token_delivery: Set(user_sessions::TokenDelivery::Body),
-            amr: Set(serde_json::json!(["pwd"])),
             authenticated_at: Set(now),
             risk_score: Set(0),
             risk_signals: Set(serde_json::json!([])),
