@@ -20,7 +20,7 @@ use crate::{
         Event, Events, Of, SubscribeTo,
         cursor::{Cursor, CursorRefusal},
     },
-    storage::{account_events::Positions, error::StorageError},
+    storage::account_events::Positions,
 };
 
 const PURPOSE: &str = "event cursor";
@@ -92,13 +92,10 @@ impl EventStreams {
         }))
     }
 
-    /// Where the streams stand now, for this reader.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn cursor_now(&self, reader: Uuid) -> Result<String, StorageError> {
-        let now = self.clock.now();
-        Ok(seal(&self.key_ring, reader, now, self.events.position_now().await?))
+    /// The cursor of a place in the logs, for this reader.
+    #[must_use]
+    pub fn cursor_at(&self, reader: Uuid, positions: Positions) -> String {
+        seal(&self.key_ring, reader, self.clock.now(), positions)
     }
 
     /// The positions of a cursor, for the reader that it was made for.

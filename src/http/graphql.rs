@@ -190,12 +190,12 @@ async fn answer<E: Executor>(
         Ok(prepared) => prepared,
         Err(refusal) => return *refusal,
     };
+    let mut data = (gateway.request_data)(&prepared).await;
     let presented = gateway.presented(headers, cookies);
     let identity = gateway.identify(presented.credentials).await;
     let request_id = arrival.request_id.clone();
     let caller = Arc::new(gateway.caller(arrival, headers, presented.device_token, presented.refresh_cookie, identity));
     let cookies = ResponseCookies::default();
-    let mut data = (gateway.request_data)(&caller);
     data.insert(cookies.clone());
     let answer = gateway.entry.execute(prepared, &caller, data).await;
     let mut response = respond(&answer, media, &request_id);

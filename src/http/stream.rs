@@ -103,6 +103,7 @@ async fn start<E: Executor>(
     let sockets = &gateway.settings.sockets;
     let limited = || error::rate_limited(Duration::from_secs(10));
     let mut place = gateway.sockets.enter(arrival.ip, sockets.anonymous_per_ip).ok_or_else(|| busy(limited()))?;
+    let data = (gateway.request_data)(&prepared).await;
     let presented = gateway.presented(headers, cookies);
     let identity = gateway.identify(presented.credentials).await;
     if let Some(user) = gateway.authenticate.user_id(&identity)
@@ -112,7 +113,7 @@ async fn start<E: Executor>(
     }
     let ended = gateway.authenticate.session_ended(&identity);
     let caller = Arc::new(gateway.caller(arrival.clone(), headers, presented.device_token, presented.refresh_cookie, identity));
-    let mut answers = gateway.entry.subscribe(prepared, &caller, (gateway.request_data)(&caller));
+    let mut answers = gateway.entry.subscribe(prepared, &caller, data);
     // What is refused before anything happened is an ordinary answer with a status.
     let first = answers.next().now_or_never().flatten();
     if let Some(answer) = first.as_ref().filter(|answer| answer.refused) {

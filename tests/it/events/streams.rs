@@ -146,7 +146,7 @@ async fn a_cursor_serves_its_owner_for_as_long_as_the_log() {
         let streams = streams(&world, &instance);
         let owner = signed_in(&world, &instance, session).await;
         let other = signed_in(&world, &instance, others).await;
-        let cursor = streams.cursor_now(owner.live.user.id).await.unwrap();
+        let cursor = streams.cursor_at(owner.live.user.id, streams.events.caught_up().await.unwrap());
         let row = world.write(&[world.event(Kind::Updated, owner.live.user.id, None)]).await;
 
         let told = Box::pin(streams.open(&owner, Of::Account, Some(&cursor)).await.unwrap()).next().await.unwrap();
