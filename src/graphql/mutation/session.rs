@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, InputObject, Object, OneofObject, Result, Simpl
 use entity::user_sessions;
 
 use crate::{
-    flows::{reauthenticate, refresh_session, revoke_sessions, sign_out},
+    flows::{caller::Identity, reauthenticate, refresh_session, revoke_sessions, sign_out},
     graphql::{
         auth_level::AuthLevel,
         context::{ContextExt, clear_tokens, deliver},
@@ -133,7 +133,12 @@ impl SessionMutation {
     #[graphql(directive = auth::apply(AuthLevel::SignedIn), guard = "Requires(AuthLevel::SignedIn)")]
     async fn revoke_session(&self, ctx: &Context<'_>, input: RevokeSessionInput) -> Result<RevokeSessionPayload> {
         Ok(match settle(revoke_sessions::one(ctx.app()?, ctx.caller()?, &input.session_id).await)? {
-            Ok(session) => RevokeSessionPayload { session: Some(session.into()), problems: Vec::new() },
+            Ok(session) => {
+                if matches!(&ctx.caller()?.identity, Identity::Session(me) if me.live.session.id == session.id) {
+                    clear_tokens(ctx)?;
+                }
+                RevokeSessionPayload { session: Some(session.into()), problems: Vec::new() }
+            }
             Err(problems) => RevokeSessionPayload { problems, ..RevokeSessionPayload::default() },
         })
     }
