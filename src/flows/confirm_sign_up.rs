@@ -6,7 +6,7 @@
 //! 4. One change: the challenge is spent, the account made, the session begun. A taken username undoes it and gives the attempt back.
 
 use entity::{
-    pending_sign_ups,
+    Channel, pending_sign_ups,
     user_audit_log::Category,
     user_sessions::{LoginMethod, TokenDelivery},
 };
@@ -26,7 +26,7 @@ use crate::{
     clock::Timestamp,
     crypto::keyed_hash,
     domain::username::Username,
-    ephemeral::challenges::{Challenge, Channel, Purpose, Reservation as Attempt, State},
+    ephemeral::challenges::{Challenge, Purpose, Reservation as Attempt, State},
     storage::{
         attempt_counters::{self, Counted, Reservation},
         audit::Entry,

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use entity::{Timestamp, users};
+use entity::{Channel, Timestamp, users};
 
 use super::caller::Caller;
 use crate::{
     app::App,
     domain::device::Device,
-    outbound::message::{Channel, Delivery, MessageSecret, NewMessage, Sighting, Template},
+    outbound::message::{Delivery, MessageSecret, NewMessage, Sighting, Template},
 };
 
 /// After a day, news of a change is no longer news.
