@@ -183,7 +183,7 @@ pub fn parse_username(raw: Option<&str>) -> Option<Option<Username>> {
 
 /// The name that was wished for at the sign-up.
 pub fn claimed_username(sign_up: &pending_sign_ups::Model) -> Option<Username> {
-    sign_up.username.as_deref().and_then(|name| Username::parse(name))
+    sign_up.username.as_deref().and_then(Username::parse)
 }
 
 const fn contact_taken(channel: Channel) -> Refusal {

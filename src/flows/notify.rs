@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// After a day, news of a change is no longer news.
-const NOTICE_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+const NOTICE_TTL: Duration = Duration::from_hours(24);
 
 /// The language of a message: that of the request, else the user's, else the deployment's.
 pub fn locale(app: &App, caller: &Caller, user: Option<&users::Model>) -> String {

@@ -203,12 +203,11 @@ fn new_challenge(app: &App, contact: &Contact, meant: Meant, now: Timestamp) -> 
 }
 
 fn device(app: &App, caller: &Caller) -> (String, [u8; 32]) {
-    match (&caller.device_token, caller.device_hash()) {
-        (Some(token), Some(hash)) => (token.clone(), hash),
-        _ => {
-            let token = OpaqueToken::generate(&app.entropy);
-            (token.raw().to_owned(), token.hash())
-        }
+    if let (Some(token), Some(hash)) = (&caller.device_token, caller.device_hash()) {
+        (token.clone(), hash)
+    } else {
+        let token = OpaqueToken::generate(&app.entropy);
+        (token.raw().to_owned(), token.hash())
     }
 }
 

@@ -1,5 +1,6 @@
 //! Typed refusals: from every flow's refusal to its `ProblemCode`, one exhaustive match each, so that a new refusal does not compile
 //! until it has a code.
+#![expect(clippy::unused_async, reason = "the library takes only asynchronous resolvers")]
 
 use std::time::Duration;
 

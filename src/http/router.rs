@@ -24,10 +24,15 @@ pub fn graphql_routes<E: Executor>(gateway: &Arc<Gateway<E>>) -> Router {
     if gateway.settings.graphiql { routes.merge(graphiql::routes()) } else { routes }
 }
 
-/// Puts the last touches on the whole program's routes: an answer for unknown paths, and the headers of every answer.
+/// Puts the last touches on the whole program's routes: an answer for unknown paths and methods, and the headers of every answer.
 pub fn finish<E: Executor>(routes: Router, gateway: Arc<Gateway<E>>) -> Router {
     let https = gateway.settings.https;
+    let of_methods = Arc::clone(&gateway);
     routes
+        .method_not_allowed_fallback(move || {
+            let request_id = of_methods.request_id();
+            async move { graphql::no_such_method(&request_id) }
+        })
         .fallback(move || {
             let request_id = gateway.request_id();
             async move { graphql::not_found(&request_id) }

@@ -17,7 +17,7 @@ use super::{
     answer::{Media, refuse, refuse_by_code, respond, set_request_id, to_json},
     authenticate::CookieUse,
     gateway::{Arrival, Gateway},
-    graphql::{admit, read_json_body},
+    graphql::{admit, read_away, read_json_body},
     origin::Verdict,
     question::Parameters,
     sockets::Place,
@@ -41,7 +41,10 @@ pub async fn stream<E: Executor>(
     let arrival = gateway.arrival(peer.ip(), &head.headers, if by_post { "POST" } else { "GET" }, "/graphql/stream");
     let headers = &head.headers;
     let outcome = match admit_to_stream(&gateway, &arrival, headers) {
-        Err(refusal) => Err(refusal),
+        Err(refusal) => {
+            read_away(body.into_data_stream());
+            Err(refusal)
+        }
         Ok(()) if by_post => match read_json_body(headers, body, gateway.settings.max_body_bytes, gateway.settings.body_timeout).await {
             Err(refusal) => Err(Box::new(refusal.respond(Media::Json, &arrival))),
             Ok(body) => start(&gateway, &arrival, headers, Parameters::from_json(&body), CookieUse::Count).await,

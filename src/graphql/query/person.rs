@@ -1,4 +1,5 @@
 //! The person who asks.
+#![expect(clippy::unused_async, reason = "the library takes only asynchronous resolvers")]
 
 use std::{sync::Arc, time::Duration};
 

@@ -185,7 +185,8 @@ async fn two_thousand_listeners_hear_within_a_second() {
         for stream in &mut streams {
             tokio::time::timeout(Duration::from_secs(10), stream.next()).await.expect("in time").expect("an event");
         }
-        println!("{:?}: written in {written:?}, heard {:?} later", world.backend(), begin.elapsed() - written);
-        assert!(begin.elapsed() - written < Duration::from_secs(1), "{:?}", begin.elapsed());
+        let heard = begin.elapsed().saturating_sub(written);
+        println!("{:?}: written in {written:?}, heard {heard:?} later", world.backend());
+        assert!(heard < Duration::from_secs(1), "{heard:?}");
     }
 }

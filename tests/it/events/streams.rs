@@ -33,7 +33,7 @@ async fn an_ended_session_is_told_and_its_streams_end() {
             let mut sessions = instance.events.subscribe(&world.listen(user, ending, Of::Sessions, now));
             let mut account = instance.events.subscribe(&world.listen(user, ending, Of::Account, now));
             let mut other = instance.events.subscribe(&world.listen(user, staying, Of::Sessions, now));
-            let socket = instance.events.session_ended(ending, world.clock.now() + Duration::from_secs(60));
+            let socket = instance.events.session_ended(ending, world.clock.now() + Duration::from_mins(1));
             let begin = Instant::now();
             let rows = world.revoke(user, ending).await;
             if told {
@@ -92,9 +92,9 @@ async fn a_session_that_runs_out_ends_its_streams_unless_it_was_refreshed() {
         let user = world.user().await;
         let session = world.session(user).await;
         let instance = world.instance().await;
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         // What is believed is earlier than what the row says: it was refreshed meanwhile.
-        let socket = instance.events.session_ended(session, world.clock.now() + Duration::from_secs(60));
+        let socket = instance.events.session_ended(session, world.clock.now() + Duration::from_mins(1));
         let mut stream = instance.events.subscribe(&world.listen(user, session, Of::Sessions, None));
         tokio::pin!(socket);
         world.clock.advance(Duration::from_secs(61));

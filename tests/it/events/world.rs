@@ -156,8 +156,8 @@ impl World {
             risk_score: Set(0),
             risk_signals: Set(serde_json::json!([])),
             is_suspicious: Set(false),
-            expires_at: Set(now + Duration::from_secs(3600)),
-            absolute_expires_at: Set(now + Duration::from_secs(7200)),
+            expires_at: Set(now + Duration::from_hours(1)),
+            absolute_expires_at: Set(now + Duration::from_hours(2)),
             last_activity_at: Set(now),
             version: Set(1),
             created_at: Set(now),
@@ -202,7 +202,7 @@ impl World {
     }
 
     pub fn listen(&self, user_id: Uuid, session_id: Uuid, of: Of, after: Option<Positions>) -> SubscribeTo {
-        SubscribeTo { user_id, session_id, session_expires_at: self.clock.now() + Duration::from_secs(3600), of, after }
+        SubscribeTo { user_id, session_id, session_expires_at: self.clock.now() + Duration::from_hours(1), of, after }
     }
 }
 
