@@ -88,6 +88,11 @@ impl Visitor {
         Self { door: Arc::clone(gateway.door()), ..self.clone() }
     }
 
+    /// The same person at another door.
+    pub(super) fn through(&self, door: &Arc<Door>) -> Self {
+        Self { door: Arc::clone(door), ..self.clone() }
+    }
+
     /// The same device, seen from another address.
     pub fn from_address(&self, address: &str) -> Self {
         Self { address: address.parse().unwrap(), ..self.clone() }
