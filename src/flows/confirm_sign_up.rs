@@ -6,7 +6,7 @@
 //! 4. One change: the challenge is spent, the account made, the session begun. A taken username undoes it and gives the attempt back.
 
 use entity::{
-    pending_sign_ups,
+    Channel, pending_sign_ups,
     user_audit_log::Category,
     user_sessions::{LoginMethod, TokenDelivery},
 };
@@ -26,7 +26,7 @@ use crate::{
     clock::Timestamp,
     crypto::keyed_hash,
     domain::username::Username,
-    ephemeral::challenges::{Challenge, Channel, Purpose, Reservation as Attempt, State},
+    ephemeral::challenges::{Challenge, Purpose, Reservation as Attempt, State},
     storage::{
         attempt_counters::{self, Counted, Reservation},
         audit::Entry,
@@ -204,7 +204,7 @@ pub fn parse_username(raw: Option<&str>) -> Option<Option<Username>> {
 
 /// The name that was wished for at the sign-up.
 pub fn claimed_username(sign_up: &pending_sign_ups::Model) -> Option<Username> {
-    sign_up.username.as_deref().and_then(|name| Username::parse(name))
+    sign_up.username.as_deref().and_then(Username::parse)
 }
 
 const fn contact_taken(channel: Channel) -> Refusal {

@@ -1,4 +1,5 @@
 //! What happened to an account, for its owner.
+#![expect(clippy::unused_async, reason = "the library takes only asynchronous resolvers")]
 
 use async_graphql::{Context, Enum, ID, Object, Result};
 use entity::user_audit_log;

@@ -1,4 +1,5 @@
 //! A signed-in device.
+#![expect(clippy::unused_async, reason = "the library takes only asynchronous resolvers")]
 
 use std::{net::IpAddr, sync::Arc};
 
