@@ -2,9 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use entity::Channel;
+
 use crate::{
     clock::Clock,
-    config::{Config, Mode, Rate, SignUpContact, SigningAlgorithm},
+    config::{Config, Mode, Rate, SigningAlgorithm},
     crypto::{
         key_ring::{KeyRing, NoSecret},
         password_hash::{Costs, PasswordHasher, SetUpError, Settings},
@@ -14,7 +16,7 @@ use crate::{
     entropy::Entropy,
     ephemeral::{
         self, InvalidAddress, Store,
-        challenges::{Challenges, Channel},
+        challenges::Challenges,
         rate_limits::{Limits, RateLimits},
     },
     events::{Events, redis::Hints},
@@ -182,13 +184,9 @@ impl App {
 
     /// Whether an account can begin with a contact of this channel.
     pub fn offers(&self, channel: Channel) -> bool {
-        let contact = match channel {
-            Channel::Email => SignUpContact::Email,
-            Channel::Sms => SignUpContact::Sms,
-        };
         // Without a sender nobody would ever get the code.
         let can_be_sent = channel == Channel::Email || self.config.mode == Mode::Development;
-        can_be_sent && self.config.sign_up.contacts.contains(&contact)
+        can_be_sent && self.config.sign_up.contacts.contains(&channel)
     }
 
     fn start_tasks(self: &Arc<Self>, renderer: Renderer, supervisor: &Supervisor) -> Result<(), StartError> {

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::Timestamp;
+use crate::{Channel, Timestamp};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "dev_inbox")]
@@ -13,7 +13,7 @@ pub struct Model {
     /// JSON with subject, text, html, code and link.
     #[sea_orm(column_type = "VarBinary(StringLen::None)")]
     pub content_sealed: Vec<u8>,
-    pub channel: String,
+    pub channel: Channel,
     pub sent_at: Timestamp,
 }
 

@@ -1,7 +1,8 @@
-//! The tables as sea-orm entities: one file per table, and nothing else but the two column types they share.
+//! The tables as sea-orm entities: one file per table, and nothing else but the column types they share.
 
 pub mod account_events;
 pub mod attempt_counters;
+pub mod channel;
 pub mod deployment;
 pub mod dev_inbox;
 pub mod known_devices;
@@ -17,4 +18,5 @@ pub mod user_audit_log;
 pub mod user_sessions;
 pub mod users;
 
+pub use channel::Channel;
 pub use timestamp::Timestamp;

@@ -2,7 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::Timestamp;
+use crate::{Channel, Timestamp};
 
 /// Discarded is what a decoy becomes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
@@ -26,8 +26,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     pub user_id: Option<Uuid>,
-    /// `email` or `sms`.
-    pub channel: String,
+    pub channel: Channel,
     pub recipient: String,
     pub template: String,
     #[sea_orm(column_type = "JsonBinary")]

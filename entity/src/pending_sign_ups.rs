@@ -2,15 +2,14 @@
 
 use sea_orm::entity::prelude::*;
 
-use crate::Timestamp;
+use crate::{Channel, Timestamp};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "pending_sign_ups")]
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    /// `email` or `sms`.
-    pub channel: String,
+    pub channel: Channel,
     /// Canonical e-mail address or E.164 number.
     pub contact: String,
     pub password_hash: Option<String>,

@@ -69,7 +69,6 @@ pub async fn run(mut config: Config) -> ExitCode {
 }
 
 /// The seam to the composition root: `App::start`, whose supervisor and router these are.
-#[expect(clippy::unused_async, reason = "the composition root starts asynchronously")]
 async fn start(config: Config) -> Result<(crate::http::server::Router, Supervisor), String> {
     let supervisor = Supervisor::new();
     let metrics = Metrics::install();

@@ -44,7 +44,7 @@ pub use self::{
     redis::Redis,
     reference::reference,
     sessions::Sessions,
-    sign_up::{SignUp, SignUpContact},
+    sign_up::SignUp,
     sources::Sources,
     telemetry::{LogFormat, Telemetry},
     tokens::{SigningAlgorithm, Tokens},

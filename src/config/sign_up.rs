@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use entity::Channel;
+
 use super::{reader::Reader, value::Value};
 
 /// Settings of sign-up.
@@ -10,38 +12,22 @@ pub struct SignUp {
     /// Whether people may make accounts by themselves.
     pub enabled: bool,
     /// By what they may.
-    pub contacts: Vec<SignUpContact>,
+    pub contacts: Vec<Channel>,
     /// How long a sign-up waits for its contact to be proved.
     pub pending_ttl: Duration,
     /// Live pending sign-ups for a contact.
     pub per_contact: u32,
 }
 
-/// What a sign-up can begin with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SignUpContact {
-    /// An e-mail address.
-    Email,
-    /// A phone number, proved by SMS.
-    Sms,
-}
-
-impl Value for SignUpContact {
+impl Value for Channel {
     const FORM: &'static str = "email or sms";
 
     fn read(text: &str) -> Option<Self> {
-        match text.to_ascii_lowercase().as_str() {
-            "email" => Some(Self::Email),
-            "sms" => Some(Self::Sms),
-            _ => None,
-        }
+        Self::parse(&text.to_ascii_lowercase())
     }
 
     fn show(&self) -> String {
-        match self {
-            Self::Email => "email".to_owned(),
-            Self::Sms => "sms".to_owned(),
-        }
+        self.as_str().to_owned()
     }
 }
 
@@ -51,7 +37,7 @@ impl SignUp {
             enabled: reader.value("sign_up.enabled", true, "Whether people may make accounts by themselves."),
             contacts: reader.list(
                 "sign_up.contacts",
-                (vec![SignUpContact::Email, SignUpContact::Sms], "email,sms"),
+                (vec![Channel::Email, Channel::Sms], "email,sms"),
                 "What a sign-up can begin with: email, sms, or both separated by a comma.",
             ),
             pending_ttl: reader.duration(

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use entity::Channel;
 use unicode_normalization::UnicodeNormalization;
 
 use super::username::Username;
@@ -10,15 +11,6 @@ pub use super::{email::Email, phone::Phone};
 /// Longer identifiers are cut: they name nobody, but they are counted.
 const LONGEST_IDENTIFIER: usize = 320;
 const HIDDEN: char = '•';
-
-/// How a contact is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Channel {
-    /// By e-mail.
-    Email,
-    /// By SMS.
-    Sms,
-}
 
 /// A way to reach a person.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

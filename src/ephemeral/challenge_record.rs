@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
+use entity::Channel;
 use uuid::Uuid;
 
-use super::challenges::{Challenge, Channel, Purpose, State};
+use super::challenges::{Challenge, Purpose, State};
 use crate::clock::Timestamp;
 
 /// Names and values of every field; what there is none of is an empty text.
@@ -12,7 +13,7 @@ pub(super) fn write(challenge: &Challenge) -> [(&'static str, String); 13] {
     let id = |id: Option<Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
     [
         ("purpose", purpose_name(challenge.purpose).to_owned()),
-        ("channel", channel_name(challenge.channel).to_owned()),
+        ("channel", challenge.channel.as_str().to_owned()),
         ("contact", challenge.contact.clone()),
         ("user_id", id(challenge.user_id)),
         ("subject", id(challenge.subject)),
@@ -34,7 +35,7 @@ pub(super) fn read(id: Uuid, fields: &HashMap<String, String>) -> Option<Challen
     Some(Challenge {
         id,
         purpose: PURPOSES.into_iter().find(|purpose| Some(purpose_name(*purpose)) == text("purpose"))?,
-        channel: CHANNELS.into_iter().find(|channel| Some(channel_name(*channel)) == text("channel"))?,
+        channel: Channel::parse(text("channel")?)?,
         contact: text("contact")?.to_owned(),
         user_id: read_id(text("user_id")?).ok()?,
         subject: read_id(text("subject")?).ok()?,
@@ -75,7 +76,6 @@ const PURPOSES: [Purpose; 8] = [
     Purpose::ContactVerification,
     Purpose::Risk,
 ];
-const CHANNELS: [Channel; 2] = [Channel::Email, Channel::Sms];
 const STATES: [State; 4] = [State::Pending, State::Done, State::Expired, State::Exhausted];
 
 fn purpose_name(purpose: Purpose) -> &'static str {
@@ -88,13 +88,6 @@ fn purpose_name(purpose: Purpose) -> &'static str {
         Purpose::Reauthentication => "reauthentication",
         Purpose::ContactVerification => "contact_verification",
         Purpose::Risk => "risk",
-    }
-}
-
-fn channel_name(channel: Channel) -> &'static str {
-    match channel {
-        Channel::Email => "email",
-        Channel::Sms => "sms",
     }
 }
 
@@ -115,7 +108,7 @@ mod tests {
     fn every_challenge_is_read_as_it_was_written() {
         let id = Uuid::from_u128(7);
         for purpose in PURPOSES {
-            for channel in CHANNELS {
+            for channel in [Channel::Email, Channel::Sms] {
                 for state in STATES {
                     for some in [None, Some(Uuid::from_u128(u128::MAX))] {
                         let challenge = Challenge {

@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use entity::Channel;
 use uuid::Uuid;
 
 use super::store::{Change, Step, Store, Unavailable};
@@ -29,15 +30,6 @@ pub enum Purpose {
     ContactVerification,
     /// Asked of a sign-in that looks risky.
     Risk,
-}
-
-/// How the code was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Channel {
-    /// By e-mail.
-    Email,
-    /// By SMS.
-    Sms,
 }
 
 /// Where a challenge stands.

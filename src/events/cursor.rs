@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::storage::account_events::{Position, Positions};
 
 /// The log keeps its rows for so long: an older cursor may have lost some.
-pub const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+pub const KEPT: Duration = Duration::from_hours(30 * 24);
 
 const VERSION: u8 = 1;
 const LENGTH: usize = 1 + 16 + 8 + 2 * 20;

@@ -46,6 +46,10 @@ use crate::{
 /// A socket of an ended session leaves its streams so long to say so before it closes.
 const SOCKET_GRACE: Duration = Duration::from_millis(150);
 
+/// How long a cursor waits for the reader, and how often it looks.
+const LONGEST_CATCH_UP: Duration = Duration::from_millis(300);
+const CATCH_UP_STEP: Duration = Duration::from_millis(2);
+
 /// The bus. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Events(Arc<Inner>);
@@ -73,7 +77,7 @@ pub struct SubscribeTo {
     pub session_expires_at: Timestamp,
     /// Which kinds.
     pub of: Of,
-    /// Replays what came after; none: from now on.
+    /// Replays what came after; none: from where this instance's reader is, up to 250 ms ago.
     pub after: Option<Positions>,
 }
 
@@ -133,7 +137,7 @@ impl Events {
     ///
     /// Open it *before* you check that the session lives: an end that comes between the two is then noticed by one or the other.
     #[must_use]
-    pub fn subscribe(&self, to: SubscribeTo) -> Subscription {
+    pub fn subscribe(&self, to: &SubscribeTo) -> Subscription {
         Subscription::open(self.clone(), to)
     }
 
@@ -175,6 +179,27 @@ impl Events {
     #[must_use]
     pub fn listeners(&self) -> (usize, usize) {
         self.0.registry().counts()
+    }
+
+    /// Where the logs stand now, once this instance has delivered everything up to there: what is read afterwards, from the database or from
+    /// memory, contains at least that. Where the reader lags for too long, the place that it has come to: nothing is missed, some is told twice.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn caught_up(&self) -> Result<Positions, StorageError> {
+        let now = self.position_now().await?;
+        let deadline = tokio::time::Instant::now() + LONGEST_CATCH_UP;
+        loop {
+            let delivered = self.positions();
+            if delivered.events >= now.events {
+                return Ok(now);
+            }
+            if tokio::time::Instant::now() >= deadline {
+                return Ok(delivered);
+            }
+            self.0.wake.notify_one();
+            tokio::time::sleep(CATCH_UP_STEP).await;
+        }
     }
 
     fn hear(&self, hint: redis::Hint) {

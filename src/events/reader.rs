@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn transactions_of_the_last_ten_seconds_are_above_the_floor() {
-        let begin = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
+        let begin = Instant::now().checked_sub(Duration::from_mins(1)).unwrap();
         let mut horizons = Horizons::default();
         for second in 0_u64..=60 {
             horizons.add(begin + Duration::from_secs(second), i64::try_from(second).unwrap());

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use crate::storage::account_events::position;
+use crate::storage::account_events::{kind_name, position};
 
 const CHANNELS: [&str; 5] = ["user:created", "user:updated", "session:created", "session:revoked", "session:updated"];
 /// Hints that wait for Redis; the surplus is dropped.
@@ -84,7 +84,7 @@ impl Hints {
             let payload = Payload {
                 id: event.id,
                 cursor: format!("{}.{}.{}", position(event).epoch, position(event).xid, position(event).seq),
-                kind: sea_orm::ActiveEnum::to_value(&event.kind),
+                kind: kind_name(event.kind),
                 user_id: event.user_id,
                 session_id: event.session_id,
                 at: event.at.to_string(),
@@ -125,13 +125,11 @@ impl Hints {
     }
 
     async fn publish(&self, connection: &mut Option<MultiplexedConnection>, batch: &[Message]) -> Result<(), RedisError> {
-        let connection = match connection {
-            Some(connection) => connection,
-            None => {
-                let limits =
-                    AsyncConnectionConfig::new().set_connection_timeout(Some(self.timeout)).set_response_timeout(Some(self.timeout));
-                connection.insert(self.node()?.get_multiplexed_async_connection_with_config(&limits).await?)
-            }
+        let connection = if let Some(connection) = connection {
+            connection
+        } else {
+            let limits = AsyncConnectionConfig::new().set_connection_timeout(Some(self.timeout)).set_response_timeout(Some(self.timeout));
+            connection.insert(self.node()?.get_multiplexed_async_connection_with_config(&limits).await?)
         };
         let mut pipeline = redis::pipe();
         for message in batch {

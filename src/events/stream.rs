@@ -60,7 +60,7 @@ pub struct Event {
 pub struct Subscription(BoxStream<'static, Event>);
 
 impl Subscription {
-    pub(super) fn open(events: Events, to: SubscribeTo) -> Self {
+    pub(super) fn open(events: Events, to: &SubscribeTo) -> Self {
         let reading = Reading::begin(events, to);
         Self(futures::stream::unfold(reading, async |mut reading| reading.next().await.map(|event| (event, reading))).boxed())
     }
@@ -90,7 +90,7 @@ struct Reading {
 }
 
 impl Reading {
-    fn begin(events: Events, to: SubscribeTo) -> Self {
+    fn begin(events: Events, to: &SubscribeTo) -> Self {
         let watch = SessionWatch::new(&events, to.session_id, to.session_expires_at);
         Self { feed: Feed::begin(events, to.user_id, to.after), of: to.of, session_id: to.session_id, watch, ending: None, over: false }
     }
@@ -126,7 +126,7 @@ impl Reading {
     fn end_out_of_order(&mut self) -> Option<Event> {
         self.over = true;
         let row = self.ending.take()?.1.event?;
-        self.of.includes(row.kind).then(|| Event { row, resume: self.feed.done })
+        self.of.includes(row.kind).then_some(Event { row, resume: self.feed.done })
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Activity is written at most this often.
-const ACTIVITY_EVERY: Duration = Duration::from_secs(60);
+const ACTIVITY_EVERY: Duration = Duration::from_mins(1);
 
 /// Checks the token, that its session lives and its user may use it, and notes the first use of what a refresh issued.
 pub async fn run(app: &App, access_token: &str) -> Identity {

@@ -80,10 +80,9 @@ pub async fn run(app: &App, input: Input) -> Result<Uuid, Failure<Refusal>> {
     };
     let id = user.id;
     let mut change = Change::begin_own(app, now).await?;
-    storage::insert(change.db(), user).await.map_err(|error| match error.is_conflict_on("users", "email") {
-        true => Failure::Refused(Refusal::EmailTaken),
-        false => error.into(),
-    })?;
+    storage::insert(change.db(), user)
+        .await
+        .map_err(|error| if error.is_conflict_on("users", "email") { Failure::Refused(Refusal::EmailTaken) } else { error.into() })?;
     change.tell(Kind::Created, id);
     let mut entry = Entry::success("account_created", Category::Admin, Some(id)).with(json!({ "role": "admin" }));
     entry.actor = Actor::System;

@@ -25,7 +25,7 @@ pub async fn run(
     let row = Model {
         id,
         user_id: message.user_id,
-        channel: message.channel.as_str().to_owned(),
+        channel: message.channel,
         recipient: message.recipient,
         template: message.template.name().to_owned(),
         parameters: message.template.parameters(),

@@ -1,6 +1,6 @@
 //! Listening to events: a stream for a signed-in session, from a cursor or from now on.
 //!
-//! 1. The cursor, if any, is opened: it has to be ours, of this user, and not older than the log.
+//! 1. The cursor is opened: it has to be ours, of this user, and not older than the log. Without one, the database tells where the log stands.
 //! 2. The stream begins to listen.
 //! 3. Only then is the session looked up, so that an end that comes in between is noticed by one or the other.
 
@@ -20,7 +20,7 @@ use crate::{
         Event, Events, Of, SubscribeTo,
         cursor::{Cursor, CursorRefusal},
     },
-    storage::{account_events::Positions, error::StorageError},
+    storage::account_events::Positions,
 };
 
 const PURPOSE: &str = "event cursor";
@@ -73,9 +73,13 @@ impl EventStreams {
     ) -> Result<impl Stream<Item = Told> + Send + 'static + use<>, Refusal> {
         let (session, user_id) = (&listener.live.session, listener.live.user.id);
         let now = self.clock.now();
-        let after = after.map(|cursor| self.resume(cursor, user_id, now)).transpose()?;
-        let to = SubscribeTo { user_id, session_id: session.id, session_expires_at: expires_at(&listener.live), of, after };
-        let stream = self.events.subscribe(to);
+        let after = match after {
+            Some(cursor) => self.resume(cursor, user_id, now)?,
+            // Asked of the database, so that a sign-in of a moment ago is not told as news where this instance has not read it yet.
+            None => self.events.position_now().await.map_err(|_| Refusal::Unavailable)?,
+        };
+        let to = SubscribeTo { user_id, session_id: session.id, session_expires_at: expires_at(&listener.live), of, after: Some(after) };
+        let stream = self.events.subscribe(&to);
         match self.live_sessions.get(session.id, now).await {
             Ok(Some(_)) => {}
             Ok(None) => return Err(Refusal::SessionEnded),
@@ -88,13 +92,10 @@ impl EventStreams {
         }))
     }
 
-    /// Where the streams stand now, for this reader.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn cursor_now(&self, reader: Uuid) -> Result<String, StorageError> {
-        let now = self.clock.now();
-        Ok(seal(&self.key_ring, reader, now, self.events.position_now().await?))
+    /// The cursor of a place in the logs, for this reader.
+    #[must_use]
+    pub fn cursor_at(&self, reader: Uuid, positions: Positions) -> String {
+        seal(&self.key_ring, reader, self.clock.now(), positions)
     }
 
     /// The positions of a cursor, for the reader that it was made for.

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Rows that were changed by hand, without an event, are believed no longer than this.
-const KEPT: Duration = Duration::from_secs(300);
+const KEPT: Duration = Duration::from_mins(5);
 
 /// A live session with its user.
 #[derive(Debug)]

@@ -1,6 +1,7 @@
 //! Makes the account of a proved contact, inside a change: the user, the end of every other sign-up with that contact, event, audit row and welcome.
 
 use entity::{
+    Channel,
     account_events::Kind,
     pending_sign_ups,
     user_audit_log::Category,
@@ -54,7 +55,7 @@ pub async fn run(
 ) -> Result<Made, Failure<Taken>> {
     let now = change.now;
     let profile = Profile::from_json(sign_up.profile.clone());
-    let by_email = sign_up.channel == "email";
+    let by_email = sign_up.channel == Channel::Email;
     let password_hash = sign_up.password_hash.clone().filter(|_| password == PasswordOfSignUp::Kept);
     let user = users::Model {
         id: app.entropy.uuid(now),
@@ -84,9 +85,9 @@ pub async fn run(
         updated_at: now,
     };
     storage::insert(change.db(), user.clone()).await.map_err(taken)?;
-    let ended_challenges = sign_ups::consume_all_of_contact(change.db(), &sign_up.channel, &sign_up.contact).await?;
+    let ended_challenges = sign_ups::consume_all_of_contact(change.db(), sign_up.channel, &sign_up.contact).await?;
     change.tell(Kind::Created, user.id);
-    change.audit(Entry::success("account_created", Category::Account, Some(user.id)).with(json!({ "channel": sign_up.channel })));
+    change.audit(Entry::success("account_created", Category::Account, Some(user.id)).with(json!({ "channel": sign_up.channel.as_str() })));
     for message in notify::all_contacts(app, caller, &user, &Template::AccountCreated {}, now) {
         change.send(message).await?;
     }

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use entity::{Timestamp, users};
+use entity::{Channel, Timestamp, users};
 
 use super::caller::Caller;
 use crate::{
     app::App,
     domain::device::Device,
-    outbound::message::{Channel, Delivery, MessageSecret, NewMessage, Sighting, Template},
+    outbound::message::{Delivery, MessageSecret, NewMessage, Sighting, Template},
 };
 
 /// After a day, news of a change is no longer news.
-const NOTICE_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+const NOTICE_TTL: Duration = Duration::from_hours(24);
 
 /// The language of a message: that of the request, else the user's, else the deployment's.
 pub fn locale(app: &App, caller: &Caller, user: Option<&users::Model>) -> String {

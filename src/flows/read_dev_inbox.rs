@@ -1,14 +1,11 @@
 //! Reads the messages that the development inbox received.
 
-use entity::Timestamp;
+use entity::{Channel, Timestamp};
 use uuid::Uuid;
 
 use crate::{
     crypto::secret_box::SecretBox,
-    outbound::{
-        message::{Channel, INBOX_PURPOSE},
-        render::Rendered,
-    },
+    outbound::{message::INBOX_PURPOSE, render::Rendered},
     storage::{database::Database, dev_inbox, error::StorageError},
 };
 
@@ -40,7 +37,7 @@ pub async fn run(
         let content = secret_box.open(INBOX_PURPOSE, &row.content_sealed)?;
         Some(ReceivedMessage {
             id: row.id,
-            channel: Channel::parse(&row.channel)?,
+            channel: row.channel,
             recipient: row.recipient,
             content: serde_json::from_slice(&content).ok()?,
             sent_at: row.sent_at,

@@ -1,7 +1,7 @@
 //! Sends a code for a challenge, in the caller's change: a keyed hash goes to the challenge, the code itself only, sealed, to the message.
 
 use entity::{
-    Timestamp,
+    Channel, Timestamp,
     link_tokens::{self, Purpose},
 };
 use uuid::Uuid;
@@ -11,8 +11,8 @@ use crate::{
     app::App,
     crypto::{keyed_hash, opaque_token::OpaqueToken},
     domain::code::{CODES, Code},
-    ephemeral::challenges::{Challenge, Channel},
-    outbound::message::{self, Delivery, MessageSecret, NewMessage, Template},
+    ephemeral::challenges::Challenge,
+    outbound::message::{Delivery, MessageSecret, NewMessage, Template},
     storage::link_tokens as storage,
 };
 
@@ -96,7 +96,7 @@ pub async fn run<R>(
     };
     let message = NewMessage {
         user_id: challenge.user_id,
-        channel: message_channel(challenge.channel),
+        channel: challenge.channel,
         recipient: challenge.contact.clone(),
         template: letter.template,
         secret,
@@ -107,12 +107,4 @@ pub async fn run<R>(
     };
     change.send(message).await?;
     Ok(())
-}
-
-/// The courier's name of a channel.
-pub const fn message_channel(channel: Channel) -> message::Channel {
-    match channel {
-        Channel::Email => message::Channel::Email,
-        Channel::Sms => message::Channel::Sms,
-    }
 }

@@ -28,7 +28,7 @@ use crate::{
         username::Username,
     },
     ephemeral::{
-        challenges::{Challenge, Channel, Purpose, State},
+        challenges::{Challenge, Purpose, State},
         rate_limits::{Rule, ip_subject},
     },
     outbound::message::{Delivery, Template},
@@ -108,7 +108,7 @@ pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<Outcome, Fa
     let (device_token, device_hash) = device(app, caller);
     let row = pending_sign_ups::Model {
         id: challenge.subject.unwrap_or_default(),
-        channel: channel_name(challenge.channel).to_owned(),
+        channel: challenge.channel,
         contact: challenge.contact.clone(),
         password_hash,
         username: parsed.username.map(|username| username.as_str().to_owned()),
@@ -144,7 +144,7 @@ fn parse(app: &App, input: &Input, now: Timestamp) -> Result<Parsed, Vec<Refusal
             Phone::parse(raw, app.config.phones.default_country.as_deref()).map(Contact::Phone).ok_or(Refusal::PhoneInvalid)
         }
     };
-    let contact = contact.and_then(|contact| if app.offers(channel_of(&contact)) { Ok(contact) } else { Err(Refusal::ChannelDisabled) });
+    let contact = contact.and_then(|contact| if app.offers(contact.channel()) { Ok(contact) } else { Err(Refusal::ChannelDisabled) });
     let rules = &app.config.passwords;
     let password = input.password.as_deref().map(|raw| Password::parse(raw, rules.min_length, rules.max_length)).transpose();
     let username = input.username.as_deref().map(|raw| Username::parse(raw).ok_or(Refusal::UsernameInvalid)).transpose();
@@ -181,7 +181,7 @@ async fn find_owner(app: &App, contact: &Contact) -> Result<Option<users::Model>
 }
 
 fn new_challenge(app: &App, contact: &Contact, meant: Meant, now: Timestamp) -> (Challenge, Secrets) {
-    let channel = channel_of(contact);
+    let channel = contact.channel();
     let secrets = Secrets::draw(app, channel);
     let id = app.entropy.uuid(now);
     let rules = &app.config.codes;
@@ -203,12 +203,11 @@ fn new_challenge(app: &App, contact: &Contact, meant: Meant, now: Timestamp) -> 
 }
 
 fn device(app: &App, caller: &Caller) -> (String, [u8; 32]) {
-    match (&caller.device_token, caller.device_hash()) {
-        (Some(token), Some(hash)) => (token.clone(), hash),
-        _ => {
-            let token = OpaqueToken::generate(&app.entropy);
-            (token.raw().to_owned(), token.hash())
-        }
+    if let (Some(token), Some(hash)) = (&caller.device_token, caller.device_hash()) {
+        (token.clone(), hash)
+    } else {
+        let token = OpaqueToken::generate(&app.entropy);
+        (token.raw().to_owned(), token.hash())
     }
 }
 
@@ -231,24 +230,9 @@ async fn write(
     };
     let letter = Letter { template, locale: notify::locale(app, caller, owner), delivery: Delivery::Send };
     send_code::run(app, &mut change, challenge, secrets, link_of, letter).await?;
-    let mut entry = Entry::success("sign_up", Category::Account, None).with(json!({ "channel": channel_name(challenge.channel) }));
+    let mut entry = Entry::success("sign_up", Category::Account, None).with(json!({ "channel": challenge.channel.as_str() }));
     entry.status = entity::user_audit_log::Status::Pending;
     change.audit(entry);
     change.commit().await?;
     Ok(replaced)
-}
-
-const fn channel_of(contact: &Contact) -> Channel {
-    match contact {
-        Contact::Email(_) => Channel::Email,
-        Contact::Phone(_) => Channel::Sms,
-    }
-}
-
-/// As the database names it.
-pub const fn channel_name(channel: Channel) -> &'static str {
-    match channel {
-        Channel::Email => "email",
-        Channel::Sms => "sms",
-    }
 }

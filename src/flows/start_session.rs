@@ -123,12 +123,11 @@ async fn remember_device<R>(
         storage::advance_last_seen(change.db(), known.id, change.now).await?;
         return Ok((known.id, token.clone()));
     }
-    let (token, hash) = match (&caller.device_token, caller.device_hash()) {
-        (Some(token), Some(hash)) => (token.clone(), hash),
-        _ => {
-            let fresh = OpaqueToken::generate(&app.entropy);
-            (fresh.raw().to_owned(), fresh.hash())
-        }
+    let (token, hash) = if let (Some(token), Some(hash)) = (&caller.device_token, caller.device_hash()) {
+        (token.clone(), hash)
+    } else {
+        let fresh = OpaqueToken::generate(&app.entropy);
+        (fresh.raw().to_owned(), fresh.hash())
     };
     if let Some(known) = storage::find(change.db(), new.user.id, &hash).await? {
         storage::advance_last_seen(change.db(), known.id, change.now).await?;

@@ -97,6 +97,11 @@ impl Prepared {
         self.operation().name.as_deref()
     }
 
+    /// Whether it selects this root field.
+    pub fn asks_for(&self, field: &str) -> bool {
+        self.operation().root_fields.iter().any(|root| root.name == field)
+    }
+
     fn operation(&self) -> &Operation {
         // `prepare` made the index from this very list.
         &self.document.operations[self.index]

@@ -13,6 +13,8 @@ use super::{auth_level::AuthLevel, error, limits::Limits, schema_facts::SchemaFa
 /// One root field of an operation.
 #[derive(Debug)]
 pub struct RootField {
+    /// Its name in the schema.
+    pub name: Name,
     /// Its response key.
     pub key: Name,
     /// Where it stands.
@@ -102,7 +104,7 @@ pub fn check(document: &ExecutableDocument, operation: &OperationDefinition, rul
         };
         let conditions =
             around.iter().copied().chain(&field.node.directives).filter_map(|directive| condition(directive, operation)).collect();
-        fields.push(RootField { key: key.clone(), pos: field.pos, requires, conditions });
+        fields.push(RootField { name: field.node.name.node.clone(), key: key.clone(), pos: field.pos, requires, conditions });
     }
     Ok(fields)
 }

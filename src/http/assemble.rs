@@ -5,7 +5,10 @@ use std::{collections::HashSet, net::IpAddr, sync::Arc};
 use async_graphql::{Data, ValidationMode};
 use async_trait::async_trait;
 use axum::Router;
-use futures::{FutureExt, future::BoxFuture};
+use futures::{
+    FutureExt,
+    future::{BoxFuture, ready},
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -24,6 +27,7 @@ use crate::{
     app::App,
     config::{Config, Mode},
     ephemeral::rate_limits::{Rule, ip_subject},
+    events::Events,
     flows::{
         authenticate,
         caller::{Identity, Reason},
@@ -61,7 +65,14 @@ pub fn assemble(app: &Arc<App>, metrics: Metrics, closing: CancellationToken) ->
             let app = Arc::clone(app);
             Arc::new(move |ip| admit(&app, ip))
         },
-        request_data: Arc::new(|_| Data::default()),
+        request_data: {
+            let events = app.events.clone();
+            Arc::new(
+                move |prepared| {
+                    if prepared.asks_for("eventCursor") { position(events.clone()).boxed() } else { ready(Data::default()).boxed() }
+                },
+            )
+        },
         settings: settings(app),
         clock: app.clock.clone(),
         entropy: app.entropy.clone(),
@@ -144,8 +155,14 @@ fn admit(app: &App, ip: IpAddr) -> Admission {
 }
 
 fn health(app: &Arc<App>, metrics: Metrics, closing: CancellationToken) -> Health {
-    let (of_database, of_store, of_events) = (Arc::clone(app), Arc::clone(app), Arc::clone(app));
+    let (of_database, of_store, of_events, of_pools) = (Arc::clone(app), Arc::clone(app), Arc::clone(app), Arc::clone(app));
     let health = Health::new(metrics, closing)
+        .measuring(move || {
+            for pool in of_pools.database.pools() {
+                metrics::gauge!("postern_database_connections", "pool" => pool.pool, "state" => "open").set(pool.open);
+                metrics::gauge!("postern_database_connections", "pool" => pool.pool, "state" => "idle").set(pool.idle);
+            }
+        })
         .with("database", Need::Required, move || {
             let app = Arc::clone(&of_database);
             async move { app.database.ping().await.is_ok() }
@@ -161,6 +178,16 @@ fn health(app: &Arc<App>, metrics: Metrics, closing: CancellationToken) -> Healt
         let app = Arc::clone(&of_store);
         async move { app.store.ping().await.is_ok() }
     })
+}
+
+/// Where the events stand; missing where the database does not say.
+async fn position(events: Events) -> Data {
+    let mut data = Data::default();
+    match events.caught_up().await {
+        Ok(positions) => data.insert(positions),
+        Err(error) => tracing::warn!(%error, "cannot tell where the events stand"),
+    }
+    data
 }
 
 /// Who knows sessions.

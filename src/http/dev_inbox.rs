@@ -10,6 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use entity::Channel;
 use minijinja::{Environment, UndefinedBehavior, Value, context};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -17,7 +18,6 @@ use uuid::Uuid;
 use crate::{
     crypto::secret_box::SecretBox,
     flows::read_dev_inbox::{self, ReceivedMessage},
-    outbound::message::Channel,
     storage::{database::Database, dev_inbox::KEPT, error::StorageError},
 };
 

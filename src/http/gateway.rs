@@ -4,6 +4,7 @@ use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use async_graphql::{Data, Error};
 use axum::http::{HeaderMap, header};
+use futures::future::BoxFuture;
 use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 
@@ -18,7 +19,10 @@ use crate::{
     clock::Clock,
     entropy::Entropy,
     flows::caller::{Caller, Identity, Reason},
-    graphql::{entry::Entry, error},
+    graphql::{
+        entry::{Entry, Prepared},
+        error,
+    },
 };
 
 /// Whether an address may ask now.
@@ -38,8 +42,9 @@ pub enum Admission {
 /// Asked once per request and once per operation on a socket.
 pub type Admit = Arc<dyn Fn(IpAddr) -> Admission + Send + Sync>;
 
-/// What resolvers find in their context besides the caller and the cookies, made for each request.
-pub type RequestData = Arc<dyn Fn(&Arc<Caller>) -> Data + Send + Sync>;
+/// What resolvers find in their context besides the caller and the cookies, made for each operation before anything of it is read, even
+/// who asks.
+pub type RequestData = Arc<dyn Fn(&Prepared) -> BoxFuture<'static, Data> + Send + Sync>;
 
 /// How the transports behave.
 #[derive(Clone, Debug)]

@@ -4,10 +4,10 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use async_graphql::{Executor, ServerError, parser::types::OperationType};
 use axum::{
-    body::Body,
+    body::{Body, BodyDataStream},
     extract::{ConnectInfo, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
@@ -20,7 +20,11 @@ use super::{
     origin::Verdict,
     question::Parameters,
 };
-use crate::graphql::{answer::Answer, entry::Prepared, error, response_cookies::ResponseCookies};
+use crate::graphql::{entry::Prepared, error, response_cookies::ResponseCookies};
+
+/// How much of a refused body is read all the same, and for how long.
+const READ_AWAY_BYTES: usize = 4 * 1024 * 1024;
+const READ_AWAY_FOR: Duration = Duration::from_secs(2);
 
 /// Answers `POST /graphql`.
 pub async fn post<E: Executor>(
@@ -89,7 +93,13 @@ pub(super) fn admit<E>(gateway: &Gateway<E>, arrival: &Arrival, headers: &Header
 }
 
 async fn admit_post<E>(gateway: &Gateway<E>, arrival: &Arrival, headers: &HeaderMap, body: Body) -> Result<(Media, Bytes), Box<Response>> {
-    let media = admit(gateway, arrival, headers)?;
+    let media = match admit(gateway, arrival, headers) {
+        Ok(media) => media,
+        Err(refusal) => {
+            read_away(body.into_data_stream());
+            return Err(refusal);
+        }
+    };
     let body = read_json_body(headers, body, gateway.settings.max_body_bytes, gateway.settings.body_timeout).await;
     Ok((media, body.map_err(|refusal| Box::new(refusal.respond(media, arrival)))?))
 }
@@ -112,7 +122,7 @@ impl BodyRefusal {
             Self::Broken => (StatusCode::BAD_REQUEST, "BODY_INCOMPLETE", "The body did not come whole."),
         };
         let mut response = refuse(status, error::bad_request_because(reason, message), media, &arrival.request_id);
-        // What is left of the body is not read: the connection is of no more use.
+        // What is left of the body is not used: the connection is of no more use.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         response
     }
@@ -120,18 +130,22 @@ impl BodyRefusal {
 
 /// Reads a body of JSON within its limits. The content type is what makes a browser ask first before it sends another site's request.
 pub(super) async fn read_json_body(headers: &HeaderMap, body: Body, max: usize, timeout: Duration) -> Result<Bytes, BodyRefusal> {
-    if !is_json(headers) {
-        return Err(BodyRefusal::MediaType);
-    }
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|value| value.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > max) {
-        return Err(BodyRefusal::TooLarge);
+    let mut chunks = body.into_data_stream();
+    let read = if !is_json(headers) {
+        Err(BodyRefusal::MediaType)
+    } else if announced.is_some_and(|length| length > max) {
+        Err(BodyRefusal::TooLarge)
+    } else {
+        tokio::time::timeout(timeout, collect(&mut chunks, max)).await.unwrap_or(Err(BodyRefusal::TooSlow))
+    };
+    if matches!(read, Err(BodyRefusal::MediaType | BodyRefusal::TooLarge)) {
+        read_away(chunks);
     }
-    tokio::time::timeout(timeout, collect(body, max)).await.unwrap_or(Err(BodyRefusal::TooSlow))
+    read
 }
 
-async fn collect(body: Body, max: usize) -> Result<Bytes, BodyRefusal> {
-    let mut chunks = body.into_data_stream();
+async fn collect(chunks: &mut BodyDataStream, max: usize) -> Result<Bytes, BodyRefusal> {
     // Nearly every body comes in one piece: it is used as it is.
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
@@ -153,6 +167,18 @@ async fn collect(body: Body, max: usize) -> Result<Bytes, BodyRefusal> {
     whole.extend_from_slice(&first);
     whole.extend_from_slice(&rest);
     Ok(whole.freeze())
+}
+
+/// Reads on, for a while, what nobody wants: a connection that is closed while the client still sends is reset, and most clients then never see
+/// the answer that says why.
+pub(super) fn read_away(mut chunks: BodyDataStream) {
+    tokio::spawn(tokio::time::timeout(READ_AWAY_FOR, async move {
+        let mut left = READ_AWAY_BYTES;
+        while let Some(Ok(chunk)) = chunks.next().await {
+            let Some(less) = left.checked_sub(chunk.len()) else { return };
+            left = less;
+        }
+    }));
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -190,12 +216,12 @@ async fn answer<E: Executor>(
         Ok(prepared) => prepared,
         Err(refusal) => return *refusal,
     };
+    let mut data = (gateway.request_data)(&prepared).await;
     let presented = gateway.presented(headers, cookies);
     let identity = gateway.identify(presented.credentials).await;
     let request_id = arrival.request_id.clone();
     let caller = Arc::new(gateway.caller(arrival, headers, presented.device_token, presented.refresh_cookie, identity));
     let cookies = ResponseCookies::default();
-    let mut data = (gateway.request_data)(&caller);
     data.insert(cookies.clone());
     let answer = gateway.entry.execute(prepared, &caller, data).await;
     let mut response = respond(&answer, media, &request_id);
@@ -236,10 +262,13 @@ fn method_not_allowed(message: &'static str, media: Media, arrival: &Arrival) ->
     response
 }
 
-/// The answer to a path or method that is not there, in the form of all others.
+/// The answer to a path that is not there, in the form of all others.
 pub(super) fn not_found(request_id: &str) -> Response {
-    let answer = Answer::refusal(error::bad_request_because("NOT_FOUND", "There is nothing here."), request_id);
-    let mut response = respond(&answer, Media::Json, request_id);
-    *response.status_mut() = StatusCode::NOT_FOUND;
-    response.into_response()
+    refuse(StatusCode::NOT_FOUND, error::bad_request_because("NOT_FOUND", "There is nothing here."), Media::Json, request_id)
+}
+
+/// The answer to a method that its path does not know; the router adds which ones it does.
+pub(super) fn no_such_method(request_id: &str) -> Response {
+    let error = error::bad_request_because("METHOD_NOT_ALLOWED", "Not by this method.");
+    refuse(StatusCode::METHOD_NOT_ALLOWED, error, Media::Json, request_id)
 }

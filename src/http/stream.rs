@@ -17,7 +17,7 @@ use super::{
     answer::{Media, refuse, refuse_by_code, respond, set_request_id, to_json},
     authenticate::CookieUse,
     gateway::{Arrival, Gateway},
-    graphql::{admit, read_json_body},
+    graphql::{admit, read_away, read_json_body},
     origin::Verdict,
     question::Parameters,
     sockets::Place,
@@ -41,7 +41,10 @@ pub async fn stream<E: Executor>(
     let arrival = gateway.arrival(peer.ip(), &head.headers, if by_post { "POST" } else { "GET" }, "/graphql/stream");
     let headers = &head.headers;
     let outcome = match admit_to_stream(&gateway, &arrival, headers) {
-        Err(refusal) => Err(refusal),
+        Err(refusal) => {
+            read_away(body.into_data_stream());
+            Err(refusal)
+        }
         Ok(()) if by_post => match read_json_body(headers, body, gateway.settings.max_body_bytes, gateway.settings.body_timeout).await {
             Err(refusal) => Err(Box::new(refusal.respond(Media::Json, &arrival))),
             Ok(body) => start(&gateway, &arrival, headers, Parameters::from_json(&body), CookieUse::Count).await,
@@ -103,6 +106,7 @@ async fn start<E: Executor>(
     let sockets = &gateway.settings.sockets;
     let limited = || error::rate_limited(Duration::from_secs(10));
     let mut place = gateway.sockets.enter(arrival.ip, sockets.anonymous_per_ip).ok_or_else(|| busy(limited()))?;
+    let data = (gateway.request_data)(&prepared).await;
     let presented = gateway.presented(headers, cookies);
     let identity = gateway.identify(presented.credentials).await;
     if let Some(user) = gateway.authenticate.user_id(&identity)
@@ -112,7 +116,7 @@ async fn start<E: Executor>(
     }
     let ended = gateway.authenticate.session_ended(&identity);
     let caller = Arc::new(gateway.caller(arrival.clone(), headers, presented.device_token, presented.refresh_cookie, identity));
-    let mut answers = gateway.entry.subscribe(prepared, &caller, (gateway.request_data)(&caller));
+    let mut answers = gateway.entry.subscribe(prepared, &caller, data);
     // What is refused before anything happened is an ordinary answer with a status.
     let first = answers.next().now_or_never().flatten();
     if let Some(answer) = first.as_ref().filter(|answer| answer.refused) {

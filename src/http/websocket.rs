@@ -301,8 +301,9 @@ impl<E: Executor> Conversation<'_, E> {
             Ok(_) => return self.refuse(&id, &refused(error::bad_request("Only subscriptions run here."))).await,
             Err(error) => return self.refuse(&id, &self.gateway.entry.refuse(error, &request_id)).await,
         };
+        let data = (self.gateway.request_data)(&prepared).await;
         let caller = Arc::new(Caller { request_id, ..self.caller.clone() });
-        let answers = self.gateway.entry.subscribe(prepared, &caller, (self.gateway.request_data)(&caller));
+        let answers = self.gateway.entry.subscribe(prepared, &caller, data);
         self.running.push(Running { id, answers });
         Ok(())
     }

@@ -18,7 +18,7 @@ use crate::{
 /// Requests of this long share one write.
 const GATHERED: Duration = Duration::from_millis(500);
 /// Not written again before.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_mins(1);
 /// Beyond this, activity is not worth memory.
 const MOST: usize = 10_000;
 

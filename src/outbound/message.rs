@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use entity::Timestamp;
+use entity::{Channel, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use zeroize::{Zeroize, Zeroizing};
@@ -11,36 +11,6 @@ use zeroize::{Zeroize, Zeroizing};
 pub const SECRET_PURPOSE: &str = "messages";
 /// What the content of the development inbox is sealed for.
 pub const INBOX_PURPOSE: &str = "dev_inbox";
-
-/// By which way a message goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Channel {
-    /// E-mail, by SMTP.
-    Email,
-    /// A text message.
-    Sms,
-}
-
-impl Channel {
-    /// As the database keeps it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Email => "email",
-            Self::Sms => "sms",
-        }
-    }
-
-    /// From what the database keeps.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "email" => Some(Self::Email),
-            "sms" => Some(Self::Sms),
-            _ => None,
-        }
-    }
-}
 
 /// Every message there is, with what its text needs. Nothing in here is chosen by a stranger but what a browser says of itself: a
 /// display name in a message to an address that was not proved yet would be a free advertisement.

@@ -2,13 +2,13 @@
 
 use std::{fmt, time::Duration};
 
-use entity::Timestamp;
+use entity::{Channel, Timestamp};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{
-    message::{Channel, MessageSecret, Sighting, Template},
+    message::{MessageSecret, Sighting, Template},
     texts::{Language, SOURCES},
 };
 

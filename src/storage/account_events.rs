@@ -5,6 +5,7 @@ use entity::{
     account_events::{ActiveModel, Column, Entity, Kind, Model},
 };
 use sea_orm::{
+    ActiveEnum,
     ActiveValue::{NotSet, Set},
     ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QueryResult, QuerySelect,
     QueryTrait, Statement,
@@ -69,6 +70,12 @@ pub struct Page {
 #[must_use]
 pub const fn position(row: &Model) -> Position {
     Position { epoch: row.epoch, xid: row.xid, seq: row.seq }
+}
+
+/// A kind as the table names it.
+#[must_use]
+pub fn kind_name(kind: Kind) -> String {
+    kind.to_value()
 }
 
 /// Writes events in the transaction of the change that they tell; the rows that it returns are published after its commit.

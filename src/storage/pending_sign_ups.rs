@@ -1,6 +1,6 @@
 //! Sign-ups before their contact is proved.
 
-use entity::{Timestamp, pending_sign_ups};
+use entity::{Channel, Timestamp, pending_sign_ups};
 use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ pub async fn find_live(db: &impl ConnectionTrait, id: Uuid, now: Timestamp) -> R
 /// at once. Returns the challenges of those that went.
 pub async fn insert_within(db: &impl ConnectionTrait, row: pending_sign_ups::Model, limit: u64) -> Result<Vec<Uuid>, StorageError> {
     let older = pending_sign_ups::Entity::find()
-        .filter(pending_sign_ups::Column::Channel.eq(row.channel.as_str()))
+        .filter(pending_sign_ups::Column::Channel.eq(row.channel))
         .filter(pending_sign_ups::Column::Contact.eq(row.contact.as_str()))
         .order_by_desc(pending_sign_ups::Column::CreatedAt)
         .order_by_desc(pending_sign_ups::Column::Id)
@@ -33,7 +33,7 @@ pub async fn insert_within(db: &impl ConnectionTrait, row: pending_sign_ups::Mod
 }
 
 /// Removes every pending sign-up of a contact, once it belongs to a user. Returns their challenges.
-pub async fn consume_all_of_contact(db: &impl ConnectionTrait, channel: &str, contact: &str) -> Result<Vec<Uuid>, StorageError> {
+pub async fn consume_all_of_contact(db: &impl ConnectionTrait, channel: Channel, contact: &str) -> Result<Vec<Uuid>, StorageError> {
     let of_contact = Condition::all().add(pending_sign_ups::Column::Channel.eq(channel)).add(pending_sign_ups::Column::Contact.eq(contact));
     let challenges: Vec<Uuid> = pending_sign_ups::Entity::find()
         .select_only()

@@ -9,12 +9,13 @@
 
 use std::{net::TcpListener, sync::Arc, time::Duration};
 
+use entity::Channel;
 use postern::{
     clock::{Clock, Timestamp},
     entropy::Entropy,
     ephemeral::{
         self, Store,
-        challenges::{Challenge, Channel, Purpose, State},
+        challenges::{Challenge, Purpose, State},
     },
 };
 use uuid::Uuid;

@@ -177,10 +177,8 @@ fn code_of(text: &str) -> String {
             rest.find("*/").map_or(rest.len(), |end| end + 2)
         } else if first == '"' {
             1 + end_of_string(&rest[1..])
-        } else if let Some(length) = raw_string(rest, &code) {
-            length
         } else {
-            0
+            raw_string(rest, &code).unwrap_or_default()
         };
         if skipped == 0 {
             // A quote as a character literal must not open a string.

@@ -6,7 +6,7 @@ use super::{
     challenge::Channel,
     session::{LoginMethod, SecondFactorMethod},
 };
-use crate::{app::App, domain::username, ephemeral::challenges};
+use crate::{app::App, domain::username};
 
 /// What `signIn` takes as identifier.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +71,7 @@ impl AuthConfig {
     pub fn of(app: &App) -> Self {
         let rules = &app.config.passwords;
         let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
-        let contacts =
-            [challenges::Channel::Email, challenges::Channel::Sms].into_iter().filter(|channel| app.offers(*channel)).map(Channel::from);
+        let contacts = [entity::Channel::Email, entity::Channel::Sms].into_iter().filter(|channel| app.offers(*channel)).map(Channel::from);
         Self {
             sign_up_enabled: app.config.sign_up.enabled,
             contacts: contacts.collect(),

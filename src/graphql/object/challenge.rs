@@ -40,7 +40,7 @@ pub enum ChallengePurpose {
 
 /// By which way it goes.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
-#[graphql(remote = "challenges::Channel")]
+#[graphql(remote = "entity::Channel")]
 pub enum Channel {
     /// E-mail.
     Email,

@@ -1,4 +1,5 @@
 //! What a sign-in page needs before anyone is signed in.
+#![expect(clippy::unused_async, reason = "the library takes only asynchronous resolvers")]
 
 use async_graphql::{Context, ID, Object, Result};
 use uuid::Uuid;

@@ -1,6 +1,7 @@
 //! The person who asks.
+#![expect(clippy::unused_async, reason = "the library takes only asynchronous resolvers")]
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_graphql::{Context, Error, ID, Object, Result};
 use entity::users::Role;
@@ -15,8 +16,11 @@ use crate::{
         guard::{Requires, auth, authorize},
         object::{node::Node, session::Session, user::User},
     },
-    storage::{sessions, users},
+    storage::{account_events::Positions, sessions, users},
 };
+
+/// When to come again where the database did not answer.
+const STORE_RETRY: Duration = Duration::from_secs(2);
 
 /// The person who asks.
 #[derive(Default)]
@@ -43,9 +47,10 @@ impl PersonQuery {
     /// Where the event streams stand now: read state, then subscribe with this as `after`, and miss nothing in between.
     #[graphql(directive = auth::apply(AuthLevel::SignedIn), guard = "Requires(AuthLevel::SignedIn)")]
     async fn event_cursor(&self, ctx: &Context<'_>) -> Result<String> {
-        let app = ctx.app()?;
         let me = ctx.caller()?.signed_in().map_err(error::unauthenticated)?;
-        app.event_streams.cursor_now(me.live.user.id).await.map_err(error::storage)
+        // Taken before anything else of this operation was read, so that nothing can fall between the two.
+        let Some(positions) = ctx.data_opt::<Positions>() else { return Err(error::overloaded(STORE_RETRY)) };
+        Ok(ctx.app()?.event_streams.cursor_at(me.live.user.id, *positions))
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     entropy::Entropy,
     outbound::{
-        message::{Channel, Delivery, MessageSecret, SECRET_PURPOSE, Template},
+        message::{Delivery, MessageSecret, SECRET_PURPOSE, Template},
         render::Draft,
         smtp::MailFailure,
     },
@@ -38,17 +38,17 @@ pub(super) async fn run(parts: &Parts, message: Model) {
             (Outcome::Postponed { until: until.min(message.expires_at.max(now)), error }, "postponed")
         }
     };
-    metrics::counter!("postern_messages_total", "channel" => message.channel.clone(), "outcome" => told).increment(1);
+    metrics::counter!("postern_messages_total", "channel" => message.channel.as_str(), "outcome" => told).increment(1);
     match &outcome {
         Outcome::Ended { state: State::Sent, .. } => {
-            metrics::histogram!("postern_message_delay_seconds", "channel" => message.channel)
+            metrics::histogram!("postern_message_delay_seconds", "channel" => message.channel.as_str())
                 .record(now.since(message.created_at).as_secs_f64());
         }
         Outcome::Ended { error: Some(error), .. } => {
-            tracing::warn!(message.id = %lease.id, message.template, message.channel, error, "a message was given up");
+            tracing::warn!(message.id = %lease.id, message.template, message.channel = message.channel.as_str(), error, "a message was given up");
         }
         Outcome::Postponed { error, .. } => {
-            tracing::warn!(message.id = %lease.id, message.template, message.channel, message.attempts, error, "a message was not delivered yet");
+            tracing::warn!(message.id = %lease.id, message.template, message.channel = message.channel.as_str(), message.attempts, error, "a message was not delivered yet");
         }
         Outcome::Ended { error: None, .. } => {}
     }
@@ -69,8 +69,7 @@ async fn attempt(parts: &Parts, message: &Model) -> Verdict {
         let last = message.last_error.clone().unwrap_or_else(|| "never attempted to the end".to_owned());
         return Verdict::Ended(State::Dead, Some(last));
     }
-    let (Some(channel), Some(template)) = (Channel::parse(&message.channel), Template::from_stored(&message.template, &message.parameters))
-    else {
+    let (channel, Some(template)) = (message.channel, Template::from_stored(&message.template, &message.parameters)) else {
         // While a deployment changes versions, a newer instance may know it.
         return Verdict::Later("this version has no such message".to_owned());
     };

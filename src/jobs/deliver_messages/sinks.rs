@@ -1,6 +1,6 @@
 //! Where messages go: chosen by the settings.
 
-use entity::Timestamp;
+use entity::{Channel, Timestamp};
 use uuid::Uuid;
 
 use super::Pace;
@@ -8,7 +8,7 @@ use crate::{
     crypto::secret_box::SecretBox,
     entropy::Entropy,
     outbound::{
-        message::{Channel, INBOX_PURPOSE},
+        message::INBOX_PURPOSE,
         render::Rendered,
         smtp::{Mail, MailFailure, MailSettingError, Mailer},
     },
@@ -87,7 +87,7 @@ async fn keep(parcel: &Parcel<'_>, keeping: &InboxKeeping<'_>) -> Result<(), Mai
         id: parcel.id,
         recipient: parcel.recipient.to_owned(),
         content_sealed: keeping.secret_box.seal(INBOX_PURPOSE, &content, keeping.entropy),
-        channel: parcel.channel.as_str().to_owned(),
+        channel: parcel.channel,
         sent_at: parcel.at,
     };
     dev_inbox::insert(keeping.database.write(), row).await.map_err(|error| MailFailure::Later(error.to_string()))?;

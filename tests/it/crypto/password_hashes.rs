@@ -6,11 +6,11 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use postern::{
-    crypto::password_hash::{Costs, PasswordHasher, Settings, Verdict, hash_alone},
+    crypto::password_hash::{Costs, PasswordHasher, Settings, Verdict},
     domain::password::Password,
     entropy::Entropy,
 };

@@ -18,8 +18,8 @@ async fn without_its_database_nothing_is_believed_and_it_recovers_alone() {
     for session in [session, revoked] {
         assert!(instance.live.get(session, now).await.unwrap().is_some());
     }
-    let mut stream = instance.events.subscribe(world.listen(user, session, Of::Sessions, None));
-    let mut ended = instance.events.subscribe(world.listen(user, revoked, Of::Sessions, None));
+    let mut stream = instance.events.subscribe(&world.listen(user, session, Of::Sessions, None));
+    let mut ended = instance.events.subscribe(&world.listen(user, revoked, Of::Sessions, None));
 
     bridge.cut();
     let cut = Instant::now();
@@ -49,7 +49,7 @@ async fn hints_are_quick_and_the_tick_does_without_them() {
     let session = world.session(user).await;
     let (bridge, url) = bridged(&redis).await;
     let (one, two) = (world.instance_at(&world.url, Some(&url)).await, world.instance_at(&world.url, Some(&url)).await);
-    let mut stream = two.events.subscribe(world.listen(user, session, Of::Account, None));
+    let mut stream = two.events.subscribe(&world.listen(user, session, Of::Account, None));
     let mut round = async || {
         const TIMES: u32 = 20;
         let mut total = Duration::ZERO;

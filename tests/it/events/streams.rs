@@ -5,17 +5,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_graphql::{EmptyMutation, Object, Request, Schema};
 use entity::account_events::Kind;
 use futures::StreamExt;
 use postern::{
     crypto::{access_token::Claims, key_ring::KeyRing},
     events::{Of, cursor::KEPT},
     flows::{
-        caller::{Caller, Identity, SignedIn},
+        caller::SignedIn,
         event_streams::{EventStreams, Refusal},
     },
-    graphql::subscription::Subscription,
     storage::account_events,
 };
 use secrecy::SecretString;
@@ -31,10 +29,11 @@ async fn an_ended_session_is_told_and_its_streams_end() {
         let (one, two) = (world.instance().await, world.instance().await);
         for (instance, told) in [(&one, true), (&two, false)] {
             let ending = if told { ending } else { world.session(user).await };
-            let mut sessions = instance.events.subscribe(world.listen(user, ending, Of::Sessions, None));
-            let mut account = instance.events.subscribe(world.listen(user, ending, Of::Account, None));
-            let mut other = instance.events.subscribe(world.listen(user, staying, Of::Sessions, None));
-            let socket = instance.events.session_ended(ending, world.clock.now() + Duration::from_secs(60));
+            let now = Some(instance.events.position_now().await.unwrap());
+            let mut sessions = instance.events.subscribe(&world.listen(user, ending, Of::Sessions, now));
+            let mut account = instance.events.subscribe(&world.listen(user, ending, Of::Account, now));
+            let mut other = instance.events.subscribe(&world.listen(user, staying, Of::Sessions, now));
+            let socket = instance.events.session_ended(ending, world.clock.now() + Duration::from_mins(1));
             let begin = Instant::now();
             let rows = world.revoke(user, ending).await;
             if told {
@@ -61,8 +60,8 @@ async fn the_end_does_not_wait_for_older_transactions() {
     for instance in [&one, &two] {
         assert!(instance.live.get(session, world.clock.now()).await.unwrap().is_some());
     }
-    let mut stream = two.events.subscribe(world.listen(user, session, Of::Sessions, None));
-    let mut other = two.events.subscribe(world.listen(user, staying, Of::Sessions, None));
+    let mut stream = two.events.subscribe(&world.listen(user, session, Of::Sessions, None));
+    let mut other = two.events.subscribe(&world.listen(user, staying, Of::Sessions, None));
 
     let open = world.database.begin().await.unwrap();
     let late = account_events::insert(&open, world.epoch, &[world.event(Kind::SessionTrusted, user, Some(staying))]).await.unwrap();
@@ -83,7 +82,7 @@ async fn the_end_does_not_wait_for_older_transactions() {
     open.commit().await.unwrap();
     assert_eq!(ids(&take(&mut other, 2).await), vec![late[0].id, rows[0].id]);
     // What could not be told before the end is replayed after it.
-    let mut resumed = one.events.subscribe(world.listen(user, staying, Of::Sessions, Some(end.resume)));
+    let mut resumed = one.events.subscribe(&world.listen(user, staying, Of::Sessions, Some(end.resume)));
     assert_eq!(ids(&take(&mut resumed, 2).await), vec![late[0].id, rows[0].id]);
 }
 
@@ -93,10 +92,10 @@ async fn a_session_that_runs_out_ends_its_streams_unless_it_was_refreshed() {
         let user = world.user().await;
         let session = world.session(user).await;
         let instance = world.instance().await;
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         // What is believed is earlier than what the row says: it was refreshed meanwhile.
-        let socket = instance.events.session_ended(session, world.clock.now() + Duration::from_secs(60));
-        let mut stream = instance.events.subscribe(world.listen(user, session, Of::Sessions, None));
+        let socket = instance.events.session_ended(session, world.clock.now() + Duration::from_mins(1));
+        let mut stream = instance.events.subscribe(&world.listen(user, session, Of::Sessions, None));
         tokio::pin!(socket);
         world.clock.advance(Duration::from_secs(61));
         assert!(tokio::time::timeout(Duration::from_millis(700), &mut socket).await.is_err());
@@ -147,7 +146,7 @@ async fn a_cursor_serves_its_owner_for_as_long_as_the_log() {
         let streams = streams(&world, &instance);
         let owner = signed_in(&world, &instance, session).await;
         let other = signed_in(&world, &instance, others).await;
-        let cursor = streams.cursor_now(owner.live.user.id).await.unwrap();
+        let cursor = streams.cursor_at(owner.live.user.id, streams.events.caught_up().await.unwrap());
         let row = world.write(&[world.event(Kind::Updated, owner.live.user.id, None)]).await;
 
         let told = Box::pin(streams.open(&owner, Of::Account, Some(&cursor)).await.unwrap()).next().await.unwrap();
@@ -171,55 +170,27 @@ async fn a_cursor_serves_its_owner_for_as_long_as_the_log() {
     }
 }
 
-struct Query;
-
-#[Object]
-impl Query {
-    async fn one(&self) -> i32 {
-        1
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn subscriptions_tell_own_events_and_end_with_the_session() {
+async fn a_stream_has_own_events_alone_and_begins_now() {
     for world in worlds().await {
         let (user, stranger) = (world.user().await, world.user().await);
         let (session, strange) = (world.session(user).await, world.session(stranger).await);
         let instance = world.instance().await;
-        let schema = Schema::build(Query, EmptyMutation, Subscription::default()).data(Arc::new(streams(&world, &instance))).finish();
-        let caller = |identity| {
-            Arc::new(Caller {
-                request_id: "r".to_owned(),
-                ip: std::net::Ipv4Addr::LOCALHOST.into(),
-                user_agent: None,
-                locale: None,
-                device_token: None,
-                refresh_cookie: None,
-                method: "POST",
-                path: "/graphql",
-                identity,
-            })
-        };
-        let text = "subscription { sessionEvents { id cursor kind sessionId userId } }";
-        let nobody = schema.execute_stream(Request::new(text).data(caller(Identity::Anonymous))).next().await.unwrap();
-        assert!(serde_json::to_string(&nobody.errors).unwrap().contains("TOKEN_MISSING"), "{nobody:?}");
-
+        let streams = streams(&world, &instance);
         let me = signed_in(&world, &instance, session).await;
-        let mut stream = schema.execute_stream(Request::new(text).data(caller(Identity::Session(me))));
-        // The stream begins when it is polled first.
-        assert!(tokio::time::timeout(Duration::from_millis(100), stream.next()).await.is_err());
-        instance.events.publish(&world.revoke(stranger, strange).await);
-        let trusted = world.write(&[world.event(Kind::SessionTrusted, user, Some(session))]).await;
-        instance.events.publish(&trusted);
-        let first = serde_json::to_value(stream.next().await.unwrap()).unwrap();
-        assert_eq!(first["data"]["sessionEvents"]["id"], trusted[0].id.to_string());
-        assert_eq!(first["data"]["sessionEvents"]["kind"], "TRUSTED");
-        instance.events.publish(&world.revoke(user, session).await);
-        let second = serde_json::to_value(stream.next().await.unwrap()).unwrap();
-        assert_eq!(second["data"]["sessionEvents"]["kind"], "REVOKED");
-        assert_eq!(second["data"]["sessionEvents"]["sessionId"], session.to_string());
-        let last = stream.next().await.unwrap();
-        assert!(postern::graphql::error::is_session_end(&last.errors[0]), "{last:?}");
+        for _ in 0..5 {
+            // Committed before the stream is opened, and not yet read by this instance.
+            world.write(&[world.event(Kind::SessionRefreshed, user, Some(session))]).await;
+            let mut stream = Box::pin(streams.open(&me, Of::Sessions, None).await.unwrap());
+            world.write(&[world.event(Kind::SessionTrusted, stranger, Some(strange)), world.event(Kind::Updated, user, None)]).await;
+            let trusted = world.write(&[world.event(Kind::SessionTrusted, user, Some(session))]).await;
+            assert_eq!(stream.next().await.unwrap().event.row.id, trusted[0].id, "{:?}", world.backend());
+        }
+        let mut stream = Box::pin(streams.open(&me, Of::Sessions, None).await.unwrap());
+        world.revoke(stranger, strange).await;
+        let end = world.revoke(user, session).await;
+        assert_eq!(stream.next().await.unwrap().event.row.id, end[0].id);
         assert!(stream.next().await.is_none());
+        assert_eq!(streams.open(&me, Of::Sessions, None).await.err(), Some(Refusal::SessionEnded));
     }
 }

@@ -146,18 +146,18 @@ impl World {
             refresh_key_id: Set("k".to_owned()),
             refresh_token_hash: Set(vec![0; 32]),
             refreshed_at: Set(now),
+            token_delivery: Set(user_sessions::TokenDelivery::Body),
+            amr: Set(serde_json::json!(["pwd"])),
             status: Set(user_sessions::Status::Active),
             device_type: Set(user_sessions::DeviceType::Desktop),
             device_name: Set("Firefox on Linux".to_owned()),
             login_method: Set(user_sessions::LoginMethod::Password),
-            token_delivery: Set(user_sessions::TokenDelivery::Body),
-            amr: Set(serde_json::json!(["pwd"])),
             authenticated_at: Set(now),
             risk_score: Set(0),
             risk_signals: Set(serde_json::json!([])),
             is_suspicious: Set(false),
-            expires_at: Set(now + Duration::from_secs(3600)),
-            absolute_expires_at: Set(now + Duration::from_secs(7200)),
+            expires_at: Set(now + Duration::from_hours(1)),
+            absolute_expires_at: Set(now + Duration::from_hours(2)),
             last_activity_at: Set(now),
             version: Set(1),
             created_at: Set(now),
@@ -202,7 +202,7 @@ impl World {
     }
 
     pub fn listen(&self, user_id: Uuid, session_id: Uuid, of: Of, after: Option<Positions>) -> SubscribeTo {
-        SubscribeTo { user_id, session_id, session_expires_at: self.clock.now() + Duration::from_secs(3600), of, after }
+        SubscribeTo { user_id, session_id, session_expires_at: self.clock.now() + Duration::from_hours(1), of, after }
     }
 }
 

@@ -5,11 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use entity::Channel;
 use entity::messages::State;
 use postern::{
     flows::enqueue_message,
     jobs::deliver_messages::{Inbox, Pace, Sinks},
-    outbound::message::{Channel, Delivery, MessageSecret, Template},
+    outbound::message::{Delivery, MessageSecret, Template},
     storage::messages::{self, Lease, Outcome},
 };
 use tokio_util::sync::CancellationToken;

@@ -7,9 +7,9 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, StatusCode},
 };
+use entity::Channel;
 use postern::{
     http::dev_inbox::{DevInbox, routes},
-    outbound::message::Channel,
     storage::dev_inbox,
 };
 use serde_json::Value;
@@ -125,7 +125,7 @@ async fn the_newest_five_hundred_are_kept() {
                 id: house.entropy.uuid(house.clock.now()),
                 recipient: format!("a{number}@example.com"),
                 content_sealed: Vec::new(),
-                channel: "email".to_owned(),
+                channel: Channel::Email,
                 sent_at: house.clock.now(),
             };
             dev_inbox::insert(house.database.write(), row.clone()).await.expect("inserted");

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use entity::Channel;
 use entity::messages::{Entity as Messages, Model};
 use postern::{
     clock::{Clock, Timestamp},
@@ -18,7 +19,7 @@ use postern::{
     jobs::deliver_messages::{Courier, Pace, Parts, Sinks},
     outbound::{
         bell::Bell,
-        message::{Channel, Delivery, MessageSecret, NewMessage, Template},
+        message::{Delivery, MessageSecret, NewMessage, Template},
         render::Renderer,
         smtp::Mailer,
     },

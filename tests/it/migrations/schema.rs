@@ -116,7 +116,7 @@ async fn every_row_comes_back_as_it_went_in() {
         let (hash, created_at, user_id) = (vec![1; 32], at(120), Some(user.id));
         let sign_up = pending_sign_ups::Model {
             id: id(),
-            channel: "email".to_owned(),
+            channel: entity::Channel::Email,
             contact: "ada@example.com".to_owned(),
             password_hash: None,
             username: None,
@@ -173,7 +173,7 @@ async fn every_row_comes_back_as_it_went_in() {
         let message = messages::Model {
             id: id(),
             user_id,
-            channel: "sms".to_owned(),
+            channel: entity::Channel::Sms,
             recipient: "+66812345678".to_owned(),
             template: "sign_up_code".to_owned(),
             parameters: json!({"name": "Ada"}),
@@ -189,7 +189,7 @@ async fn every_row_comes_back_as_it_went_in() {
             updated_at: created_at,
         };
         round_trip(&scratch, message).await;
-        let (recipient, channel) = ("ada@example.com".to_owned(), "email".to_owned());
+        let (recipient, channel) = ("ada@example.com".to_owned(), entity::Channel::Email);
         round_trip(&scratch, dev_inbox::Model { id: id(), recipient, content_sealed: vec![4; 10], channel, sent_at: at(9) }).await;
         let key = signing_keys::Model {
             id: id(),

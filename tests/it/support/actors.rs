@@ -94,6 +94,7 @@ impl Visitor {
     }
 
     /// The same device, seen from another address.
+    #[expect(clippy::wrong_self_convention, reason = "it is where the person speaks from, not a conversion")]
     pub fn from_address(&self, address: &str) -> Self {
         Self { address: address.parse().unwrap(), ..self.clone() }
     }

@@ -17,7 +17,7 @@ use tokio::{
 use url::Url;
 
 /// Any number that nothing else locks by on a server of tests.
-const TEMPLATE_LOCK: i64 = 0x706f_7374_6572_6e;
+const TEMPLATE_LOCK: i64 = 0x70_6f73_7465_726e;
 
 /// The PostgreSQL server to test on, if one was given.
 pub fn postgres() -> Option<String> {

@@ -104,7 +104,7 @@ impl Server {
             entry,
             authenticate: people.clone(),
             admit: Arc::new(move |_| admission),
-            request_data: Arc::new(|_| Data::default()),
+            request_data: Arc::new(|_| Box::pin(std::future::ready(Data::default()))),
             settings: HttpSettings {
                 cookies: CookieStyle::for_url(&url.parse().unwrap()),
                 origins: Origins::new(plan.origins, false),
