@@ -68,16 +68,39 @@ pub enum Refusal {
     PhoneTaken,
 }
 
+impl Refusal {
+    /// As the audit log has it.
+    const fn code(self) -> &'static str {
+        match self {
+            Self::CodeInvalid { .. } => "CODE_INVALID",
+            Self::CodeExpired => "CODE_EXPIRED",
+            Self::TooManyAttempts => "TOO_MANY_ATTEMPTS",
+            Self::UsernameInvalid => "USERNAME_INVALID",
+            Self::UsernameTaken => "USERNAME_TAKEN",
+            Self::EmailTaken => "EMAIL_TAKEN",
+            Self::PhoneTaken => "PHONE_TAKEN",
+        }
+    }
+}
+
 /// Finishes a sign-up.
 pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<SignedIn, Failure<Refusal>> {
     let now = app.clock.now();
+    let ended = confirm(app, caller, input, now).await;
+    if let Err(Failure::Refused(refusal)) = &ended {
+        change::record(app, caller, vec![Entry::failure("sign_up", Category::Account, None, refusal.code())], now).await?;
+    }
+    ended
+}
+
+async fn confirm(app: &App, caller: &Caller, input: Input, now: Timestamp) -> Result<SignedIn, Failure<Refusal>> {
     let username = parse_username(input.username.as_deref()).ok_or(Failure::Refused(Refusal::UsernameInvalid))?;
     let unknown = || Failure::Refused(Refusal::CodeInvalid { attempts_left: None });
     let id = Uuid::try_parse(&input.challenge_id).map_err(|_| unknown())?;
     let challenge = app.challenges.find(id, now).await?.filter(|challenge| challenge.purpose == Purpose::SignUp).ok_or_else(unknown)?;
     let budget = lockout::code_budget_key(app, &challenge.contact);
     let counted = Counted { kind: lockout::CODE, key: &budget, user_id: None };
-    let challenge = check_code(app, caller, challenge, &input.code, &counted, now).await?;
+    let challenge = check_code(app, challenge, &input.code, &counted, now).await?;
     match make(app, caller, &challenge, username, input.delivery, now).await {
         Ok((signed_in, ended_challenges)) => {
             // The spent token has the last word; this lets other tabs see that it is done.
@@ -98,7 +121,6 @@ pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<SignedIn, F
 /// Counts the attempt, checks the code, and takes the count against the contact back where it was right.
 async fn check_code(
     app: &App,
-    caller: &Caller,
     challenge: Challenge,
     code: &str,
     counted: &Counted<'_>,
@@ -126,7 +148,6 @@ async fn check_code(
             // The last one is spent: its page may say so from now on.
             let _ = app.challenges.exhaust(attempt.id, now).await;
         }
-        change::record(app, caller, vec![Entry::failure("sign_up", Category::Account, None, "CODE_INVALID")], now).await?;
         return Err(Failure::Refused(Refusal::CodeInvalid { attempts_left: Some(attempt.attempts_left) }));
     }
     attempt_counters::give_back(app.database.write(), counted, &policy, now).await?;

@@ -1,6 +1,10 @@
 //! Sends the code of a challenge again, as a new code; the old one stops working, and the end does not move.
 
-use entity::users;
+use entity::{
+    user_audit_log::{Category, Status},
+    users,
+};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{
@@ -9,6 +13,7 @@ use super::{
     failure::Failure,
     lockout, notify,
     send_code::{self, Letter, LinkOf, Meant, Secrets},
+    sign_up::channel_name,
 };
 use crate::{
     app::App,
@@ -18,7 +23,7 @@ use crate::{
         rate_limits::{Rule, ip_subject},
     },
     outbound::message::{Delivery, Template},
-    storage::pending_sign_ups as sign_ups,
+    storage::{audit::Entry, pending_sign_ups as sign_ups},
 };
 
 /// Why not.
@@ -83,6 +88,10 @@ async fn resend_sign_up(app: &App, caller: &Caller, challenge: &Challenge, now: 
     let letter =
         Letter { template: Template::SignUpCode { challenge_id: challenge.id }, locale: notify::locale(app, caller, nobody), delivery };
     send_code::run(app, &mut change, &challenge, secrets, link_of, letter).await?;
+    let mut entry =
+        Entry::success("sign_up", Category::Account, None).with(json!({ "channel": channel_name(challenge.channel), "resent": true }));
+    entry.status = Status::Pending;
+    change.audit(entry);
     change.commit().await?;
     Ok(challenge)
 }

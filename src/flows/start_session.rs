@@ -100,7 +100,7 @@ pub async fn run<R>(app: &App, caller: &Caller, change: &mut Change<'_>, new: Ne
             .in_session(session_id)
             .with(json!({ "method": method_name(new.login_method), "newDevice": !is_known })),
     );
-    make_room(app, change, new.user.id).await?;
+    make_room(app, change, new.user.id, session_id).await?;
     if !is_known && !new.is_new_user {
         let template = Template::NewDevice(notify::sighting(caller, now));
         if let Some(message) = notify::first_contact(app, caller, new.user, &template, now) {
@@ -147,9 +147,10 @@ async fn remember_device<R>(
     Ok((id, token))
 }
 
-async fn make_room<R>(app: &App, change: &mut Change<'_>, user_id: Uuid) -> Result<(), Failure<R>> {
+async fn make_room<R>(app: &App, change: &mut Change<'_>, user_id: Uuid, newest: Uuid) -> Result<(), Failure<R>> {
     let ending = Ending { by: Actor::System, reason: "too many sessions", suspicious: false };
-    for ended in sessions::revoke_beyond(change.db(), user_id, u64::from(app.config.sessions.max_live), ending, change.now).await? {
+    let others = u64::from(app.config.sessions.max_live).saturating_sub(1);
+    for ended in sessions::revoke_beyond(change.db(), user_id, (newest, others), ending, change.now).await? {
         change.tell_session(Kind::SessionRevoked, user_id, ended);
         let mut entry =
             Entry::success("session_revoked", Category::Security, Some(user_id)).in_session(ended).with(json!({ "reason": ending.reason }));

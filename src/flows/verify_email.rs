@@ -8,11 +8,12 @@
 use entity::{
     link_tokens::{self, Purpose},
     pending_sign_ups,
+    user_audit_log::Category,
 };
 
 use super::{
     caller::Caller,
-    change::Change,
+    change::{self, Change},
     confirm_sign_up::{claimed_username, parse_username},
     failure::Failure,
     lockout::Subject,
@@ -25,7 +26,7 @@ use crate::{
     crypto::{keyed_hash::constant_time_eq, opaque_token::OpaqueToken},
     domain::password::Password,
     ephemeral::rate_limits::{Rule, ip_subject},
-    storage::{link_tokens as storage, pending_sign_ups as sign_ups, spent_tokens},
+    storage::{audit::Entry, link_tokens as storage, pending_sign_ups as sign_ups, spent_tokens},
 };
 
 /// What the page sends.
@@ -72,9 +73,33 @@ pub enum Refusal {
     EmailTaken,
 }
 
+impl Refusal {
+    /// As the audit log has it; `None` where the check of the password has written it already.
+    const fn code(self) -> Option<&'static str> {
+        match self {
+            Self::TokenInvalid => Some("TOKEN_INVALID"),
+            Self::TokenExpired => Some("TOKEN_EXPIRED"),
+            Self::CredentialsInvalid | Self::Locked { .. } => None,
+            Self::UsernameInvalid => Some("USERNAME_INVALID"),
+            Self::UsernameTaken => Some("USERNAME_TAKEN"),
+            Self::EmailTaken => Some("EMAIL_TAKEN"),
+        }
+    }
+}
+
 /// Verifies an address.
 pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<Outcome, Failure<Refusal>> {
     let now = app.clock.now();
+    let ended = verify(app, caller, input, now).await;
+    if let Err(Failure::Refused(refusal)) = &ended
+        && let Some(code) = refusal.code()
+    {
+        change::record(app, caller, vec![Entry::failure("sign_up", Category::Account, None, code)], now).await?;
+    }
+    ended
+}
+
+async fn verify(app: &App, caller: &Caller, input: Input, now: Timestamp) -> Result<Outcome, Failure<Refusal>> {
     let username = parse_username(input.username.as_deref()).ok_or(Failure::Refused(Refusal::UsernameInvalid))?;
     let hash = OpaqueToken::parse(&input.token).ok_or(Failure::Refused(Refusal::TokenInvalid))?;
     let (token, sign_up) = find(app, &hash, now).await?;

@@ -1,6 +1,7 @@
 //! Relay cursor connections: pages of 20 by default, 100 at most; cursors are authenticated tokens.
 
 use async_graphql::{Error, Result, SimpleObject};
+use uuid::Uuid;
 
 use super::error;
 use crate::{app::App, crypto::authenticated_token::AuthenticatedToken};
@@ -45,15 +46,16 @@ pub trait Position: Sized {
 }
 
 impl<P: Position> Page<P> {
-    /// Checks the arguments: BAD_REQUEST for a size below 1 or above 100, for both ends at once, and for a cursor that is not one of this list.
-    pub fn ask(app: &App, arguments: PageArguments) -> Result<Self, Error> {
+    /// Checks the arguments for a list of what `owner` has: BAD_REQUEST for a size below 1 or above 100, for both ends at once, and for a
+    /// cursor that is not one of this list.
+    pub fn ask(app: &App, owner: Uuid, arguments: PageArguments) -> Result<Self, Error> {
         let (size, from_end) = match (arguments.first, arguments.last) {
             (Some(_), Some(_)) => return Err(error::bad_request("Give `first` or `last`, not both.")),
             (None, None) => (DEFAULT_PAGE, false),
             (Some(first), None) => (size("first", first)?, false),
             (None, Some(last)) => (size("last", last)?, true),
         };
-        let open = |cursor: Option<String>| cursor.map(|cursor| open::<P>(app, &cursor)).transpose();
+        let open = |cursor: Option<String>| cursor.map(|cursor| open::<P>(app, owner, &cursor)).transpose();
         Ok(Self { after: open(arguments.after)?, before: open(arguments.before)?, from_end, size })
     }
 
@@ -78,15 +80,15 @@ fn size(name: &str, asked: i32) -> Result<u64, Error> {
         .ok_or_else(|| error::bad_request(format!("`{name}` must be between 1 and {LARGEST_PAGE}.")))
 }
 
-fn open<P: Position>(app: &App, cursor: &str) -> Result<P, Error> {
+fn open<P: Position>(app: &App, owner: Uuid, cursor: &str) -> Result<P, Error> {
     AuthenticatedToken::open(&app.key_ring, P::PURPOSE, cursor)
-        .and_then(|bytes| P::from_bytes(&bytes))
+        .and_then(|bytes| P::from_bytes(bytes.strip_prefix(owner.as_bytes())?))
         .ok_or_else(|| error::bad_request("The cursor is not one of this list."))
 }
 
-/// The cursor of a position.
-pub fn cursor<P: Position>(app: &App, position: &P) -> String {
-    AuthenticatedToken::seal(&app.key_ring, P::PURPOSE, &position.to_bytes())
+/// The cursor of a position in a list of what `owner` has.
+pub fn cursor<P: Position>(app: &App, owner: Uuid, position: &P) -> String {
+    AuthenticatedToken::seal(&app.key_ring, P::PURPOSE, &[owner.as_bytes().as_slice(), &position.to_bytes()].concat())
 }
 
 /// What lies around a page.

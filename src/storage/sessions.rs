@@ -172,11 +172,12 @@ pub async fn revoke(db: &impl ConnectionTrait, which: Which, ending: Ending, now
     end(db, wanted, ending, now).await
 }
 
-/// Ends the oldest sessions of a user beyond `limit`. The caller holds the lock on the user, so that no two count at once.
+/// Ends the oldest sessions of a user until `newest` and at most `others` remain: of two that began at once, or by clocks that differ, the
+/// one that asks is the newest. The caller holds the lock on the user, so that no two count at once.
 pub async fn revoke_beyond(
     db: &impl ConnectionTrait,
     user_id: Uuid,
-    limit: u64,
+    (newest, others): (Uuid, u64),
     ending: Ending,
     now: Timestamp,
 ) -> Result<Vec<Uuid>, StorageError> {
@@ -184,10 +185,11 @@ pub async fn revoke_beyond(
         .select_only()
         .column(Column::Id)
         .filter(Column::UserId.eq(user_id))
+        .filter(Column::Id.ne(newest))
         .filter(live(now))
         .order_by_desc(Column::CreatedAt)
         .order_by_desc(Column::Id)
-        .offset(limit)
+        .offset(others)
         .limit(100)
         .into_tuple()
         .all(db)

@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 mod challenge_rules;
 mod outages;
-mod redis_process;
+pub mod redis_process;
 mod values_and_buckets;
 
 const TIMEOUT: Duration = Duration::from_millis(500);

@@ -28,6 +28,7 @@ mod migrations;
 mod operating;
 mod passwords;
 mod races;
+mod secrets;
 mod sessions;
 mod sign_in;
 mod sign_up;

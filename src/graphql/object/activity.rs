@@ -106,7 +106,7 @@ impl ActivityConnection {
     /// Reads a page of a user's activity.
     pub async fn of_user(ctx: &Context<'_>, user_id: Uuid, arguments: PageArguments) -> Result<Self> {
         let app = ctx.app()?;
-        let page = Page::<ActivityPosition>::ask(app, arguments)?;
+        let page = Page::<ActivityPosition>::ask(app, user_id, arguments)?;
         let window = audit::Window {
             after: page.after.map(|position| position.0),
             before: page.before.map(|position| position.0),
@@ -120,7 +120,7 @@ impl ActivityConnection {
 }
 
 fn activity_cursor(ctx: &Context<'_>, activity: &Activity) -> Result<String> {
-    Ok(cursor(ctx.app()?, &ActivityPosition(activity.0.seq)))
+    Ok(cursor(ctx.app()?, activity.0.user_id.unwrap_or_default(), &ActivityPosition(activity.0.seq)))
 }
 
 #[Object]

@@ -1,7 +1,7 @@
 //! A signed-in device.
 #![expect(clippy::unused_async, reason = "the library takes only asynchronous resolvers")]
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, Result, SimpleObject};
 use entity::{Timestamp, known_devices, user_sessions, users};
@@ -331,15 +331,16 @@ impl SessionConnection {
         if asked.user_id.is_some_and(|id| id.as_str() != user_id.to_string()) {
             return Err(error::bad_request("`userId` is for administrators."));
         }
+        let ip_address = asked.ip_address.map(|address| address.parse::<IpAddr>().map(|address| address.to_canonical().to_string()));
         let filter = sessions::Filter {
             user_id: Some(user_id),
             status: asked.status.map(|statuses| statuses.into_iter().map(Into::into).collect()),
             suspicious: asked.suspicious,
             created_after: asked.created_after.map(|at| at.0),
             risk_score_at_least: asked.risk_score_at_least,
-            ip_address: asked.ip_address,
+            ip_address: ip_address.transpose().map_err(|_| error::bad_request("`ipAddress` is not an IP address."))?,
         };
-        let page = Page::<SessionPosition>::ask(app, arguments)?;
+        let page = Page::<SessionPosition>::ask(app, user_id, arguments)?;
         let window = sessions::Window {
             after: page.after.map(|position| (position.0, position.1)),
             before: page.before.map(|position| (position.0, position.1)),
@@ -356,7 +357,7 @@ impl SessionConnection {
 const COUNTED: u64 = 10_000;
 
 fn session_cursor(ctx: &Context<'_>, session: &Session) -> Result<String> {
-    Ok(cursor(ctx.app()?, &SessionPosition(session.0.created_at, session.0.id)))
+    Ok(cursor(ctx.app()?, session.0.user_id, &SessionPosition(session.0.created_at, session.0.id)))
 }
 
 #[Object]

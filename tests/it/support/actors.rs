@@ -88,6 +88,11 @@ impl Visitor {
         Self { door: Arc::clone(gateway.door()), ..self.clone() }
     }
 
+    /// The same person at another door.
+    pub(super) fn through(&self, door: &Arc<Door>) -> Self {
+        Self { door: Arc::clone(door), ..self.clone() }
+    }
+
     /// The same device, seen from another address.
     #[expect(clippy::wrong_self_convention, reason = "it is where the person speaks from, not a conversion")]
     pub fn from_address(&self, address: &str) -> Self {

@@ -7,6 +7,7 @@ mod cookies;
 mod gateway;
 mod inbox;
 mod place;
+mod process;
 mod program;
 mod servers;
 mod socket;
@@ -14,8 +15,9 @@ mod socket;
 pub use self::{
     actors::{Challenge, Delivery, Member, PASSWORD, Visitor},
     answer::Answer,
-    gateway::Gateway,
+    gateway::{Door, Gateway},
     inbox::Message,
+    process::Process,
     servers::{postgres, redis},
     socket::{Closed, Frame, Socket},
 };
