@@ -9,6 +9,7 @@ use crate::{
     app::App,
     config::Config,
     crypto::keyed_hash,
+    domain::lockout,
     storage::attempt_counters::{Counted, Policy},
 };
 
@@ -86,10 +87,7 @@ pub fn code_budget_key(app: &App, contact: &str) -> [u8; 32] {
 /// Five failures lock, each lock twice as long as the one before.
 pub fn password_policy(config: &Config) -> Policy {
     let rule = &config.lockout;
-    let mut locks = vec![rule.first];
-    while let Some(last) = locks.last().copied().filter(|last| *last < rule.longest && locks.len() < 16) {
-        locks.push((last * 2).min(rule.longest));
-    }
+    let locks = lockout::durations(rule.first, rule.longest);
     Policy { failures: bounded(rule.failures), window: rule.window, locks, in_a_row: bounded(rule.in_a_row) }
 }
 

@@ -189,18 +189,32 @@ impl Problem {
     }
 }
 
-/// Splits what a flow came to: an outcome, the problems of its refusal, or an error that can meet every operation.
-pub fn settle<T, R>(result: Result<T, Failure<R>>) -> Result<std::result::Result<T, Vec<Problem>>, Error>
+/// Splits what a flow came to: an outcome, the problems of its refusal, or an error that can meet every operation. Counts it by the flow's name.
+pub fn settle<T, R>(flow: &'static str, result: Result<T, Failure<R>>) -> Result<std::result::Result<T, Vec<Problem>>, Error>
 where
     R: IntoProblems,
 {
+    let result = result.map_err(|failure| failure.map(IntoProblems::into_problems));
+    metrics::counter!("postern_flows_total", "flow" => flow, "outcome" => outcome(&result)).increment(1);
     match result {
         Ok(outcome) => Ok(Ok(outcome)),
-        Err(Failure::Refused(refusal)) => Ok(Err(refusal.into_problems())),
+        Err(Failure::Refused(problems)) => Ok(Err(problems)),
         Err(Failure::RateLimited { retry_after }) => Err(error::rate_limited(retry_after)),
         Err(Failure::Overloaded { retry_after }) => Err(error::overloaded(retry_after)),
         Err(Failure::Unauthenticated(reason)) => Err(error::unauthenticated(reason)),
         Err(Failure::Fault(fault)) => Err(error::fault(fault)),
+    }
+}
+
+/// How it ended, for the metrics: `Done`, the code of the first problem, or why it could not be tried.
+fn outcome<T>(result: &Result<T, Failure<Vec<Problem>>>) -> String {
+    match result {
+        Ok(_) => "Done".to_owned(),
+        Err(Failure::Refused(problems)) => problems.first().map_or_else(|| "Refused".to_owned(), |problem| format!("{:?}", problem.code)),
+        Err(Failure::RateLimited { .. }) => "RateLimited".to_owned(),
+        Err(Failure::Overloaded { .. }) => "Overloaded".to_owned(),
+        Err(Failure::Unauthenticated(_)) => "Unauthenticated".to_owned(),
+        Err(Failure::Fault(_)) => "Fault".to_owned(),
     }
 }
 

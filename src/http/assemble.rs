@@ -155,8 +155,14 @@ fn admit(app: &App, ip: IpAddr) -> Admission {
 }
 
 fn health(app: &Arc<App>, metrics: Metrics, closing: CancellationToken) -> Health {
-    let (of_database, of_store, of_events) = (Arc::clone(app), Arc::clone(app), Arc::clone(app));
+    let (of_database, of_store, of_events, of_pools) = (Arc::clone(app), Arc::clone(app), Arc::clone(app), Arc::clone(app));
     let health = Health::new(metrics, closing)
+        .measuring(move || {
+            for pool in of_pools.database.pools() {
+                metrics::gauge!("postern_database_connections", "pool" => pool.pool, "state" => "open").set(pool.open);
+                metrics::gauge!("postern_database_connections", "pool" => pool.pool, "state" => "idle").set(pool.idle);
+            }
+        })
         .with("database", Need::Required, move || {
             let app = Arc::clone(&of_database);
             async move { app.database.ping().await.is_ok() }

@@ -65,6 +65,7 @@ pub struct Health {
     parts: Vec<Part>,
     metrics: Metrics,
     closing: CancellationToken,
+    gauges: Vec<Box<dyn Fn() + Send + Sync>>,
     last: Mutex<Option<(Instant, Report)>>,
 }
 
@@ -72,7 +73,7 @@ impl Health {
     /// Without parts yet. Once `closing` is cancelled it says unavailable, so that balancers look elsewhere.
     #[must_use]
     pub fn new(metrics: Metrics, closing: CancellationToken) -> Self {
-        Self { parts: Vec::new(), metrics, closing, last: Mutex::new(None) }
+        Self { parts: Vec::new(), metrics, closing, gauges: Vec::new(), last: Mutex::new(None) }
     }
 
     /// One more part; `answers` says whether it does, and is given up after two seconds.
@@ -83,6 +84,13 @@ impl Health {
         Fut: Future<Output = bool> + Send + 'static,
     {
         self.parts.push(Part { name, need, answers: Box::new(move || Box::pin(answers())) });
+        self
+    }
+
+    /// Sets gauges whenever the metrics are asked for.
+    #[must_use]
+    pub fn measuring(mut self, set: impl Fn() + Send + Sync + 'static) -> Self {
+        self.gauges.push(Box::new(set));
         self
     }
 
@@ -148,5 +156,8 @@ async fn readyz(State(health): State<Arc<Health>>) -> Response {
 
 async fn metrics(State(health): State<Arc<Health>>) -> Response {
     let headers = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
+    for gauge in &health.gauges {
+        gauge();
+    }
     (headers, health.metrics.render()).into_response()
 }

@@ -1,11 +1,11 @@
 //! The routes, and what every answer carries.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use async_graphql::Executor;
 use axum::{
     Router,
-    extract::Request,
+    extract::{MatchedPath, Request},
     http::{HeaderMap, HeaderName, HeaderValue, header},
     middleware::{Next, from_fn},
     response::Response,
@@ -38,8 +38,13 @@ pub fn finish<E: Executor>(routes: Router, gateway: Arc<Gateway<E>>) -> Router {
             async move { graphql::not_found(&request_id) }
         })
         .layer(from_fn(move |request: Request, next: Next| async move {
+            let path = request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+            let begun = Instant::now();
             let mut response: Response = next.run(request).await;
             harden(response.headers_mut(), https);
+            metrics::counter!("postern_http_requests_total", "path" => path.clone(), "status" => response.status().as_u16().to_string())
+                .increment(1);
+            metrics::histogram!("postern_http_request_seconds", "path" => path).record(begun.elapsed());
             response
         }))
 }

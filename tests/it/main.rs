@@ -19,6 +19,7 @@ mod contract;
 mod crypto;
 mod ephemeral;
 mod events;
+mod hot_path;
 mod http;
 mod layers;
 mod limits;

@@ -41,7 +41,7 @@ impl PasswordMutation {
     #[graphql(directive = auth::apply(AuthLevel::SignedIn), guard = "Requires(AuthLevel::SignedIn)")]
     async fn change_password(&self, ctx: &Context<'_>, input: ChangePasswordInput) -> Result<ChangePasswordPayload> {
         let input = change_password::Input { current: input.current_password, new: input.new_password };
-        Ok(match settle(change_password::run(ctx.app()?, ctx.caller()?, input).await)? {
+        Ok(match settle("change_password", change_password::run(ctx.app()?, ctx.caller()?, input).await)? {
             Ok(outcome) => ChangePasswordPayload {
                 user: Some(outcome.user.into()),
                 revoked_session_count: i32::try_from(outcome.revoked.len()).ok(),

@@ -4,7 +4,7 @@ use async_graphql::{Context, ID, InputObject, Object, OneofObject, Result, Simpl
 use entity::user_sessions;
 
 use crate::{
-    flows::{reauthenticate, refresh_session, revoke_sessions, sign_out},
+    flows::{caller::Identity, reauthenticate, refresh_session, revoke_sessions, sign_out},
     graphql::{
         auth_level::AuthLevel,
         context::{ContextExt, clear_tokens, deliver},
@@ -104,7 +104,7 @@ impl SessionMutation {
             Some(token) => (token.as_str(), user_sessions::TokenDelivery::Body),
             None => (caller.refresh_cookie.as_deref().unwrap_or_default(), user_sessions::TokenDelivery::Cookie),
         };
-        Ok(match settle(refresh_session::run(ctx.app()?, caller, token).await)? {
+        Ok(match settle("refresh_session", refresh_session::run(ctx.app()?, caller, token).await)? {
             Ok(outcome) => {
                 let tokens = deliver(ctx, outcome.tokens, by)?;
                 RefreshSessionPayload { session: Some(Session::begun(outcome.session)), tokens: Some(Tokens(tokens)), problems: Vec::new() }
@@ -121,7 +121,7 @@ impl SessionMutation {
     /// Ends the session of this request, by its access token, cookie or refresh token, even where they have expired, and clears the cookies. Doing it again is fine.
     async fn sign_out(&self, ctx: &Context<'_>, input: Option<SignOutInput>) -> Result<SignOutPayload> {
         let given = input.and_then(|input| input.refresh_token);
-        let result = settle(sign_out::run(ctx.app()?, ctx.caller()?, given.as_deref()).await)?;
+        let result = settle("sign_out", sign_out::run(ctx.app()?, ctx.caller()?, given.as_deref()).await)?;
         clear_tokens(ctx)?;
         Ok(match result {
             Ok(ended) => SignOutPayload { session_id: ended.map(|id| ID(id.to_string())), problems: Vec::new() },
@@ -132,8 +132,13 @@ impl SessionMutation {
     /// Ends one session of the signed-in user.
     #[graphql(directive = auth::apply(AuthLevel::SignedIn), guard = "Requires(AuthLevel::SignedIn)")]
     async fn revoke_session(&self, ctx: &Context<'_>, input: RevokeSessionInput) -> Result<RevokeSessionPayload> {
-        Ok(match settle(revoke_sessions::one(ctx.app()?, ctx.caller()?, &input.session_id).await)? {
-            Ok(session) => RevokeSessionPayload { session: Some(session.into()), problems: Vec::new() },
+        Ok(match settle("revoke_session", revoke_sessions::one(ctx.app()?, ctx.caller()?, &input.session_id).await)? {
+            Ok(session) => {
+                if matches!(&ctx.caller()?.identity, Identity::Session(me) if me.live.session.id == session.id) {
+                    clear_tokens(ctx)?;
+                }
+                RevokeSessionPayload { session: Some(session.into()), problems: Vec::new() }
+            }
             Err(problems) => RevokeSessionPayload { problems, ..RevokeSessionPayload::default() },
         })
     }
@@ -142,7 +147,7 @@ impl SessionMutation {
     #[graphql(directive = auth::apply(AuthLevel::SignedIn), guard = "Requires(AuthLevel::SignedIn)")]
     async fn revoke_other_sessions(&self, ctx: &Context<'_>) -> Result<RevokeOtherSessionsPayload> {
         let caller = ctx.caller()?;
-        Ok(match settle(revoke_sessions::others(ctx.app()?, caller).await)? {
+        Ok(match settle("revoke_other_sessions", revoke_sessions::others(ctx.app()?, caller).await)? {
             Ok(ended) => RevokeOtherSessionsPayload {
                 user: Some(User(caller.signed_in().map_err(error::unauthenticated)?.live.user.clone())),
                 revoked_session_count: i32::try_from(ended.len()).unwrap_or(i32::MAX),
@@ -158,7 +163,7 @@ impl SessionMutation {
     async fn reauthenticate(&self, ctx: &Context<'_>, input: ReauthenticateInput) -> Result<ReauthenticatePayload> {
         let ReauthenticationProof::Password(password) = input.proof;
         let given = reauthenticate::Given::Password(password);
-        Ok(match settle(reauthenticate::run(ctx.app()?, ctx.caller()?, given).await)? {
+        Ok(match settle("reauthenticate", reauthenticate::run(ctx.app()?, ctx.caller()?, given).await)? {
             Ok(outcome) => {
                 let by = outcome.tokens.delivery;
                 let tokens = deliver(ctx, outcome.tokens, by)?;

@@ -46,7 +46,7 @@ impl SignInMutation {
         let delivery = user_sessions::TokenDelivery::from(input.token_delivery);
         let input = sign_in::Input { identifier: input.identifier, password: input.password, delivery };
         let result = sign_in::run(ctx.app()?, ctx.caller()?, input).await;
-        deliver(ctx, settle(result)?, delivery)
+        deliver(ctx, settle("sign_in", result)?, delivery)
     }
 }
 

@@ -149,7 +149,7 @@ impl SignUpMutation {
         };
         let profile = input.profile.unwrap_or_default().into();
         let input = sign_up::Input { contact, password: input.password, username: input.username, profile };
-        Ok(match settle(sign_up::run(ctx.app()?, ctx.caller()?, input).await)? {
+        Ok(match settle("sign_up", sign_up::run(ctx.app()?, ctx.caller()?, input).await)? {
             Ok(outcome) => {
                 ctx.cookies()?.set(CookieKind::Device, outcome.device_token, DEVICE_COOKIE);
                 SignUpPayload { challenge: Some(Challenge(outcome.challenge)), problems: Vec::new() }
@@ -163,13 +163,13 @@ impl SignUpMutation {
         let delivery = user_sessions::TokenDelivery::from(input.token_delivery);
         let input = confirm_sign_up::Input { challenge_id: input.challenge_id.0, code: input.code, username: input.username, delivery };
         let result = confirm_sign_up::run(ctx.app()?, ctx.caller()?, input).await;
-        deliver(ctx, settle(result)?, delivery)
+        deliver(ctx, settle("confirm_sign_up", result)?, delivery)
     }
 
     /// Finishes sign-up, or verifies an e-mail address, with the token of the link. Does not sign in, so that a link opened by a mail scanner or on another device grants nothing.
     async fn verify_email(&self, ctx: &Context<'_>, input: VerifyEmailInput) -> Result<VerifyEmailPayload> {
         let input = verify_email::Input { token: input.token, password: input.password, username: input.username };
-        Ok(match settle(verify_email::run(ctx.app()?, ctx.caller()?, input).await)? {
+        Ok(match settle("verify_email", verify_email::run(ctx.app()?, ctx.caller()?, input).await)? {
             Ok(outcome) => VerifyEmailPayload {
                 email: Some(outcome.email),
                 verified_at: Some(outcome.verified_at.into()),
@@ -182,7 +182,7 @@ impl SignUpMutation {
 
     /// Sends the code of a challenge again, as a new code; the old code stops working.
     async fn resend_challenge(&self, ctx: &Context<'_>, input: ResendChallengeInput) -> Result<ResendChallengePayload> {
-        Ok(match settle(resend_challenge::run(ctx.app()?, ctx.caller()?, &input.challenge_id).await)? {
+        Ok(match settle("resend_challenge", resend_challenge::run(ctx.app()?, ctx.caller()?, &input.challenge_id).await)? {
             Ok(challenge) => ResendChallengePayload { challenge: Some(Challenge(challenge)), problems: Vec::new() },
             Err(problems) => ResendChallengePayload { problems, ..ResendChallengePayload::default() },
         })

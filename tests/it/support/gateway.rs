@@ -61,8 +61,17 @@ impl Gateway {
 
     /// Another instance on the same data, as after a restart or beside it.
     pub async fn start_beside(&self) -> Self {
+        self.start_beside_with(|_| {}).await
+    }
+
+    /// The same with settings that `change` changed.
+    pub async fn start_beside_with(&self, change: impl FnOnce(&mut Config)) -> Self {
         let other = self.config.clone();
-        Self::start_in(Arc::clone(&self.door.place), |config| name_like(config, &other)).await
+        Self::start_in(Arc::clone(&self.door.place), |config| {
+            name_like(config, &other);
+            change(config);
+        })
+        .await
     }
 
     /// Ends this one and starts it anew on the same data; actors of the old one must come `at` the new one.

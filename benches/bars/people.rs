@@ -1,0 +1,121 @@
+//! Accounts to measure with, and what their owners do over HTTP.
+
+use entity::users::{Model, Role, Status};
+use postern::{
+    clock::Clock,
+    crypto::password_hash::{Costs, hash_alone},
+    entropy::Entropy,
+    storage::{database::Database, users},
+};
+use serde_json::{Value, json};
+
+use super::gateway::Gateway;
+
+/// Everybody's password.
+pub const PASSWORD: &str = "plum-Kettle 47 sundial";
+/// Somebody's password, but nobody's here.
+pub const WRONG_PASSWORD: &str = "plum-Kettle 48 sundial";
+/// The default parameters of the program.
+pub const COSTS: Costs = Costs { memory_kib: 19_456, passes: 2, lanes: 1 };
+
+const SIGN_IN: &str = "mutation ($input: SignInInput!) { signIn(input: $input) { outcome { __typename ... on SignedIn {
+    session { id } tokens { accessToken deviceToken } } } problems { code } } }";
+
+/// Adds accounts `{name}{n}@example.com`; they are written rather than signed up, since that is not what is measured.
+pub async fn add(database: &Database, name: &str, count: usize, status: Status) {
+    let (clock, entropy) = (Clock::system(), Entropy::system());
+    let hash = hash_alone(COSTS, PASSWORD.as_bytes(), &entropy.bytes()).unwrap();
+    for number in 0..count {
+        let now = clock.now();
+        let user = Model {
+            id: entropy.uuid(now),
+            email: Some(email(name, number)),
+            email_verified_at: Some(now),
+            phone: None,
+            phone_verified_at: None,
+            username: None,
+            display_name: None,
+            full_name: None,
+            first_name: None,
+            last_name: None,
+            bio: None,
+            locale: None,
+            date_of_birth: None,
+            country: None,
+            state: None,
+            postal_code: None,
+            password_hash: Some(hash.clone()),
+            last_password_change_at: None,
+            role: Role::User,
+            status,
+            metadata: json!({}),
+            last_login_at: None,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        };
+        users::insert(database.write(), user).await.unwrap();
+    }
+}
+
+pub fn email(name: &str, number: usize) -> String {
+    format!("{name}{number}@example.com")
+}
+
+/// A session of somebody's.
+#[derive(Clone, Debug)]
+pub struct Session {
+    pub id: String,
+    pub access_token: String,
+    pub device_token: String,
+}
+
+/// Speaks to an instance.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    url: String,
+}
+
+impl Client {
+    pub fn of(gateway: &Gateway) -> Self {
+        let http = reqwest::Client::builder().tcp_nodelay(true).no_proxy().build().unwrap();
+        Self { http, url: format!("http://{}/graphql", gateway.address) }
+    }
+
+    /// Sends an operation; `header` is a name and a value.
+    pub async fn ask(&self, query: &str, variables: Value, header: Option<(&str, &str)>) -> Value {
+        let mut request = self.http.post(&self.url).json(&json!({"query": query, "variables": variables}));
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
+        }
+        request.send().await.unwrap().json().await.unwrap()
+    }
+
+    /// Tries to sign in, from a device or a new one; answers the payload.
+    pub async fn try_sign_in(&self, email: &str, password: &str, device: Option<&str>) -> Value {
+        let input = json!({"input": {"identifier": email, "password": password, "tokenDelivery": "BODY"}});
+        let mut answer = self.ask(SIGN_IN, input, device.map(|token| ("postern-device", token))).await;
+        assert!(answer["errors"].is_null(), "{answer}");
+        answer["data"]["signIn"].take()
+    }
+
+    /// Signs in with the right password.
+    pub async fn sign_in(&self, email: &str, device: Option<&str>) -> Session {
+        let payload = self.try_sign_in(email, PASSWORD, device).await;
+        let text = |pointer: &str| payload.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("{payload}")).to_owned();
+        Session {
+            id: text("/outcome/session/id"),
+            access_token: text("/outcome/tokens/accessToken"),
+            device_token: text("/outcome/tokens/deviceToken"),
+        }
+    }
+
+    /// Ends a session of one's own.
+    pub async fn revoke(&self, by: &Session, session_id: &str) {
+        const REVOKE: &str = "mutation ($input: RevokeSessionInput!) { revokeSession(input: $input) { problems { code } } }";
+        let bearer = format!("Bearer {}", by.access_token);
+        let answer = self.ask(REVOKE, json!({"input": {"sessionId": session_id}}), Some(("authorization", &bearer))).await;
+        assert_eq!(answer["data"]["revokeSession"]["problems"], json!([]), "{answer}");
+    }
+}

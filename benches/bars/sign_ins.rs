@@ -1,0 +1,190 @@
+//! What a sign-in costs beside its Argon2 hash, and what everybody else feels of many sign-ins.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use entity::users::Status;
+use postern::{
+    crypto::password_hash::{PasswordHasher, Settings, hash_alone},
+    entropy::Entropy,
+};
+use serde_json::json;
+
+use super::{
+    figures::{median, millis, percentile},
+    gateway::Backing,
+    people::{self, COSTS, Client, PASSWORD, Session},
+    report::{Bar, Report, Row},
+};
+
+const ROUNDS: usize = 3;
+const ALONE: Duration = Duration::from_secs(4);
+const SIGNING_IN: Duration = Duration::from_secs(8);
+/// Clients that sign in one after the other.
+const CLIENTS: usize = 16;
+/// Sign-ins that wait while `me` is asked.
+const CROWD: usize = 200;
+const CROWDED_FOR: Duration = Duration::from_secs(12);
+const ASK_EVERY: Duration = Duration::from_millis(5);
+
+pub async fn measure(backing: &Backing, report: &mut Report) {
+    let place = backing.place().await;
+    let gateway = place.start().await;
+    people::add(&place.database().await, "person", CROWD, Status::Active).await;
+    let client = Client::of(&gateway);
+    let people = meet(&client).await;
+
+    let (mut alone, mut known, mut new) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        alone.push(hashes_per_second().await);
+        known.push(sign_ins_per_second(&client, &people, Device::Known).await);
+        new.push(sign_ins_per_second(&client, &people, Device::New).await);
+    }
+    for (rates, what) in [(known, "known devices"), (new, "new devices, each with a notice to the owner")] {
+        let ratio = median(rates.iter().zip(&alone).map(|(rate, alone)| rate / alone * 100.0));
+        report.add(Row {
+            what: format!("password sign-ins from {what}, of the same Argon2 alone on all cores"),
+            on: backing.name,
+            bar: if backing.is_shared() { Bar::None("%") } else { Bar::AtLeast(90.0, "%") },
+            figure: ratio,
+            remark: format!("{:.0} of {:.0} a second", median(rates), median(alone.iter().copied())),
+        });
+    }
+    let (p99, signed_in) = read_in_a_crowd(&client, &people).await;
+    report.add(Row {
+        what: format!("p99 of `me` while {CROWD} sign-ins wait"),
+        on: backing.name,
+        bar: Bar::Below(50.0, "ms"),
+        figure: p99,
+        remark: format!("200 `me` a second beside {signed_in:.0} sign-ins a second"),
+    });
+}
+
+/// Everybody signs in once, so that their devices are known.
+async fn meet(client: &Client) -> Arc<Vec<Session>> {
+    let mut people = Vec::with_capacity(CROWD);
+    for number in 0..CROWD {
+        people.push(client.sign_in(&people::email("person", number), None).await);
+    }
+    Arc::new(people)
+}
+
+/// The better of plain hashing and of the program's own threads, without anything around either.
+async fn hashes_per_second() -> f64 {
+    let plain = tokio::task::spawn_blocking(plain_hashes_per_second).await.unwrap();
+    let settings = Settings { costs: COSTS, threads: None, queue: 256, queue_wait: Duration::from_secs(3) };
+    let hasher = PasswordHasher::new(settings, Entropy::system()).unwrap();
+    let begun = Instant::now();
+    let work = (0..CLIENTS).map(|_| {
+        let hasher = hasher.clone();
+        async move {
+            let mut done = 0.0;
+            while begun.elapsed() < ALONE {
+                hasher.hash(PASSWORD).await.unwrap();
+                done += 1.0;
+            }
+            done
+        }
+    });
+    let done: f64 = futures::future::join_all(work).await.into_iter().sum();
+    plain.max(done / begun.elapsed().as_secs_f64())
+}
+
+fn plain_hashes_per_second() -> f64 {
+    let cores = thread::available_parallelism().unwrap().get();
+    let begun = Instant::now();
+    let work = || {
+        let mut done = 0.0;
+        while begun.elapsed() < ALONE {
+            std::hint::black_box(hash_alone(COSTS, PASSWORD.as_bytes(), &[7; 16]).unwrap());
+            done += 1.0;
+        }
+        done
+    };
+    let done: f64 = thread::scope(|scope| {
+        let threads: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+    });
+    done / begun.elapsed().as_secs_f64()
+}
+
+#[derive(Clone, Copy)]
+enum Device {
+    Known,
+    New,
+}
+
+async fn sign_ins_per_second(client: &Client, people: &Arc<Vec<Session>>, device: Device) -> f64 {
+    let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let crowd = Crowd { client, people, device, size: CLIENTS }.begin(&stop, &done);
+    // The first ones find cold connections.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (before, begun) = (done.load(Ordering::Relaxed), Instant::now());
+    tokio::time::sleep(SIGNING_IN).await;
+    let rate = (done.load(Ordering::Relaxed) - before) as f64 / begun.elapsed().as_secs_f64();
+    stop.store(true, Ordering::Relaxed);
+    futures::future::join_all(crowd).await.into_iter().for_each(Result::unwrap);
+    rate
+}
+
+struct Crowd<'a> {
+    client: &'a Client,
+    people: &'a Arc<Vec<Session>>,
+    device: Device,
+    size: usize,
+}
+
+impl Crowd<'_> {
+    /// Each of the crowd signs in again and again, to accounts that no other one signs in to.
+    fn begin(self, stop: &Arc<AtomicBool>, done: &Arc<AtomicUsize>) -> Vec<tokio::task::JoinHandle<()>> {
+        (0..self.size)
+            .map(|first| {
+                let (client, people, device, size) = (self.client.clone(), Arc::clone(self.people), self.device, self.size);
+                let (stop, done) = (Arc::clone(stop), Arc::clone(done));
+                tokio::spawn(async move {
+                    for number in (first..people.len()).step_by(size).cycle() {
+                        if stop.load(Ordering::Relaxed) {
+                            return;
+                        }
+                        let device = matches!(device, Device::Known).then_some(people[number].device_token.as_str());
+                        client.sign_in(&people::email("person", number), device).await;
+                        done.fetch_add(1, Ordering::Relaxed);
+                    }
+                })
+            })
+            .collect()
+    }
+}
+
+/// The 99th percentile of `me`, asked at fixed times, in milliseconds; and the sign-ins a second beside it.
+async fn read_in_a_crowd(client: &Client, people: &Arc<Vec<Session>>) -> (f64, f64) {
+    let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let reader = client.sign_in(&people::email("person", 0), None).await;
+    let crowd = Crowd { client, people, device: Device::Known, size: CROWD }.begin(&stop, &done);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let (before, begun) = (done.load(Ordering::Relaxed), Instant::now());
+    let bearer = Arc::new(format!("Bearer {}", reader.access_token));
+    let mut asked = Vec::new();
+    let mut clock = tokio::time::interval(ASK_EVERY);
+    while begun.elapsed() < CROWDED_FOR {
+        let due = clock.tick().await;
+        let (client, bearer) = (client.clone(), Arc::clone(&bearer));
+        asked.push(tokio::spawn(async move {
+            let answer = client.ask("{ me { id email } }", json!({}), Some(("authorization", &bearer))).await;
+            assert!(answer["data"]["me"]["id"].is_string(), "{answer}");
+            millis(due.elapsed())
+        }));
+    }
+    let rate = (done.load(Ordering::Relaxed) - before) as f64 / begun.elapsed().as_secs_f64();
+    let took = futures::future::join_all(asked).await.into_iter().map(Result::unwrap);
+    let p99 = percentile(took, 99.0);
+    stop.store(true, Ordering::Relaxed);
+    futures::future::join_all(crowd).await.into_iter().for_each(Result::unwrap);
+    (p99, rate)
+}
