@@ -25,7 +25,10 @@ impl Phones {
         );
         let default_country = country.map(|country| country.to_ascii_uppercase());
         if default_country.as_ref().is_some_and(|country| !COUNTRIES.split(' ').any(|known| known == country)) {
-            reader.problem("phones.default_country", "must be a country with phone numbers of its own, as two letters like TH (ISO 3166-1 alpha-2)");
+            reader.problem(
+                "phones.default_country",
+                "must be a country with phone numbers of its own, as two letters like TH (ISO 3166-1 alpha-2)",
+            );
         }
         Self { default_country }
     }

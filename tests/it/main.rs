@@ -19,6 +19,7 @@ mod contract;
 mod crypto;
 mod ephemeral;
 mod events;
+mod hostile_input;
 mod hot_path;
 mod http;
 mod layers;

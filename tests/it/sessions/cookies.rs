@@ -151,7 +151,12 @@ async fn a_new_device_is_told_once() {
     liar.sign_in(email, PASSWORD).await;
     read_until(&gateway, email, "New sign-in").await;
     assert_ne!(liar.cookies().get("postern_device"), Some("made-up"));
-    let told = gateway.inbox(email).await.into_iter().filter(|message| message.subject.as_deref().is_some_and(|subject| subject.contains("New sign-in"))).count();
+    let told = gateway
+        .inbox(email)
+        .await
+        .into_iter()
+        .filter(|message| message.subject.as_deref().is_some_and(|subject| subject.contains("New sign-in")))
+        .count();
     assert_eq!(told, 3);
 }
 

@@ -130,7 +130,8 @@ async fn an_ended_session_closes_its_sockets() {
     let email = "closing@example.com";
     let member = app_member(&gateway, email).await;
     for way in ["signOut", "revokeSession", "revokeOtherSessions", "changePassword", "theft"] {
-        let other = if way == "changePassword" { gateway.app_user().sign_in(email, PASSWORD).await } else { second_device(&gateway, email).await };
+        let other =
+            if way == "changePassword" { gateway.app_user().sign_in(email, PASSWORD).await } else { second_device(&gateway, email).await };
         let before = other.tokens().refresh.unwrap();
         let (mut listening, id) = listen(&other, &other.event_cursor().await).await;
         let mut idle = other.socket().await;
@@ -176,7 +177,9 @@ async fn an_expired_session_closes_its_sockets() {
     // An access token's end is none of a socket's.
     gateway.advance(Duration::from_hours(1));
     let other = second_device(&gateway, "expiring@example.com").await;
-    assert!(matches!(listening.frame().await, Frame::Message(message) if message["payload"]["data"]["sessionEvents"]["sessionId"] == other.session_id));
+    assert!(
+        matches!(listening.frame().await, Frame::Message(message) if message["payload"]["data"]["sessionEvents"]["sessionId"] == other.session_id)
+    );
     gateway.advance(Duration::from_hours(24 * 30));
     assert_eq!(listening.closed().await, ended());
     assert_eq!(idle.closed().await, ended());
@@ -254,6 +257,7 @@ async fn a_stream_tells_the_same() {
     read_to(&phone.session_id).await;
     member.sign_out().await;
     let told = read_to("event: complete").await;
-    let kinds: Vec<&str> = told.match_indices("\"kind\":\"").map(|(at, found)| told[at + found.len()..].split('"').next().unwrap()).collect();
+    let kinds: Vec<&str> =
+        told.match_indices("\"kind\":\"").map(|(at, found)| told[at + found.len()..].split('"').next().unwrap()).collect();
     assert_eq!(kinds, ["CREATED", "REVOKED"], "{told}");
 }

@@ -129,7 +129,9 @@ async fn a_token_cannot_bring_its_key() {
         let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, jsonwebtoken::Algorithm::ES256).unwrap();
         format!("{message}.{signature}")
     };
-    for kid in [known, json!(own.kid()), json!(url), json!("../../dev/null"), json!("' OR 1=1 --"), json!(""), json!("x".repeat(500)), Value::Null] {
+    for kid in
+        [known, json!(own.kid()), json!(url), json!("../../dev/null"), json!("' OR 1=1 --"), json!(""), json!("x".repeat(500)), Value::Null]
+    {
         refused(&member, &sign(&json!({"typ": "at+jwt", "alg": "ES256", "kid": kid})), "kid").await;
         let header = json!({"typ": "at+jwt", "alg": "ES256", "kid": kid, "jku": url, "x5u": url, "jwk": own.public_jwk(), "x5c": ["AA"]});
         refused(&member, &sign(&header), "a key in the header").await;
@@ -142,7 +144,8 @@ async fn a_token_cannot_bring_its_key() {
 async fn other_tokens_are_no_access_tokens() {
     let gateway = Gateway::start().await;
     let member = app_member(&gateway, "others@example.com").await;
-    let elsewhere = Gateway::start_with(|config| config.secret = vec!["another secret that is long enough for anybody".to_owned().into()]).await;
+    let elsewhere =
+        Gateway::start_with(|config| config.secret = vec!["another secret that is long enough for anybody".to_owned().into()]).await;
     let foreign = app_member(&elsewhere, "others@example.com").await;
     refused(&member, &foreign.tokens().access, "another deployment's").await;
     refused(&member, &member.tokens().refresh.unwrap(), "a refresh token").await;
