@@ -159,7 +159,7 @@ async fn other_tokens_are_no_access_tokens() {
 #[tokio::test]
 async fn keys_rotate_without_anybody_noticing() {
     let gateway = Gateway::start_with(|config| {
-        config.tokens.key_rotation = Duration::from_hours(24);
+        config.tokens.rotate_after = Duration::from_hours(24);
         config.tokens.access_ttl = Duration::from_mins(10);
     })
     .await;
