@@ -74,16 +74,6 @@ impl Gateway {
         .await
     }
 
-    /// The same, with settings that `change` changed.
-    pub async fn start_beside_with(&self, change: impl FnOnce(&mut Config)) -> Self {
-        let other = self.config.clone();
-        let both = |config: &mut Config| {
-            change(config);
-            name_like(config, &other);
-        };
-        Self::start_in(Arc::clone(&self.door.place), both).await
-    }
-
     /// Ends this one and starts it anew on the same data; actors of the old one must come `at` the new one.
     pub async fn restart(mut self) -> Self {
         self.program = None;
