@@ -13,7 +13,6 @@ use super::{
     failure::Failure,
     lockout, notify,
     send_code::{self, Letter, LinkOf, Meant, Secrets},
-    sign_up::channel_name,
 };
 use crate::{
     app::App,
@@ -89,7 +88,7 @@ async fn resend_sign_up(app: &App, caller: &Caller, challenge: &Challenge, now: 
         Letter { template: Template::SignUpCode { challenge_id: challenge.id }, locale: notify::locale(app, caller, nobody), delivery };
     send_code::run(app, &mut change, &challenge, secrets, link_of, letter).await?;
     let mut entry =
-        Entry::success("sign_up", Category::Account, None).with(json!({ "channel": channel_name(challenge.channel), "resent": true }));
+        Entry::success("sign_up", Category::Account, None).with(json!({ "channel": challenge.channel.as_str(), "resent": true }));
     entry.status = Status::Pending;
     change.audit(entry);
     change.commit().await?;

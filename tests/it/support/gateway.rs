@@ -64,16 +64,6 @@ impl Gateway {
         self.start_beside_with(|_| {}).await
     }
 
-    /// The same with settings that `change` changed.
-    pub async fn start_beside_with(&self, change: impl FnOnce(&mut Config)) -> Self {
-        let other = self.config.clone();
-        Self::start_in(Arc::clone(&self.door.place), |config| {
-            name_like(config, &other);
-            change(config);
-        })
-        .await
-    }
-
     /// The same, with settings that `change` changed.
     pub async fn start_beside_with(&self, change: impl FnOnce(&mut Config)) -> Self {
         let other = self.config.clone();
