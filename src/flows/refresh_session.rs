@@ -88,7 +88,9 @@ pub async fn run(app: &App, caller: &Caller, token: &str) -> Result<Outcome, Fai
             }
             Standing::Branched => {
                 // The answer of the re-authentication was lost: its token is replaced, and the old one stays the branch.
-                if let Some(outcome) = replace(app, caller, (&session, &user), &fresh(app, &session), Branches::No, now).await? {
+                let next = u32::try_from(session.refresh_generation).unwrap_or(0) + 1;
+                let next = heir(app, &session, &token, next).unwrap_or_else(|| fresh(app, &session));
+                if let Some(outcome) = replace(app, caller, (&session, &user), &next, Branches::No, now).await? {
                     return Ok(outcome);
                 }
             }
@@ -141,6 +143,12 @@ fn standing(app: &App, session: &user_sessions::Model, token: &RefreshToken, now
     if let (Some(generation), Some(hash)) = (session.branch_generation, session.branch_token_hash.as_deref()) {
         let branch = u32::try_from(generation).unwrap_or(0);
         let is_branch = token.generation == branch && constant_time_eq(&token.hash(), hash);
+        if is_branch
+            && let Some(heir) = heir(app, session, token, current)
+            && constant_time_eq(&heir.hash(), &session.refresh_token_hash)
+        {
+            return if unused { Standing::Parent(heir) } else { Standing::Stolen };
+        }
         if is_branch && session.confirmed_generation <= generation {
             return Standing::Branched;
         }
@@ -171,6 +179,14 @@ async fn rotate(
         fresh(app, session)
     });
     replace(app, caller, (session, user), &next, Branches::No, now).await
+}
+
+/// What takes the place, as `generation`, of a token that followed on this one without deriving from it: always the same one, so that
+/// asking twice gives no two.
+fn heir(app: &App, session: &user_sessions::Model, branch: &RefreshToken, generation: u32) -> Option<RefreshToken> {
+    let mut parent = branch.clone();
+    parent.generation = generation.checked_sub(1)?;
+    parent.successor(&app.key_ring, &session.refresh_key_id)
 }
 
 /// A token with a new secret, for the generation after the session's.

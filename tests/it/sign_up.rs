@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use entity::Channel;
-use entity::{pending_sign_ups, user_audit_log, users};
+use entity::{Channel, pending_sign_ups, user_audit_log, users};
 use postern::ephemeral::challenges::{Challenge as Stored, Purpose, State};
 use reqwest::Method;
 use sea_orm::{EntityTrait, PaginatorTrait};

@@ -151,7 +151,7 @@ async fn a_session_ends_by_idleness_and_by_age() {
     }
     idle.try_refresh().await.expect_problem("REFRESH_TOKEN_INVALID");
     // 87 days old: the end is now its age's, however often it is refreshed.
-    gateway.advance(3 * DAY - Duration::from_secs(1));
+    gateway.advance(2 * DAY + Duration::from_secs(86_399));
     let payload = busy.try_refresh().await.expect_done();
     let (access, refresh) = tokens(&payload);
     assert!(works(&busy, &access).await);
@@ -193,15 +193,19 @@ async fn a_reauthentication_keeps_the_id_and_replaces_the_tokens() {
     assert!(claims(&access)["auth_time"].as_i64() > claims(&old.access)["auth_time"].as_i64());
     assert!(works(&member, &old.access).await, "the old access token is good until its end");
 
-    // Had the answer been lost, the old refresh token would go on, as often as needed …
+    // Had the answer been lost, the old refresh token would go on, with one and the same successor …
     let old = old.refresh.unwrap();
     let (access, replaced) = tokens(&member.visitor.try_refresh(Some(&old)).await.expect_done());
-    let (_, replaced_again) = tokens(&member.visitor.try_refresh(Some(&old)).await.expect_done());
     assert_ne!(replaced, fresh);
-    // … and what is then used closes that way.
-    let current = if member.visitor.try_refresh(Some(&replaced_again)).await.errors().is_empty() { replaced_again } else { replaced };
-    assert!(!current.is_empty());
-    drop(access);
+    assert_eq!(refresh_token(member.visitor.try_refresh(Some(&old)).await), replaced);
+    // … until that was used and ten seconds later.
+    assert!(works(&member, &access).await);
+    gateway.advance(Duration::from_millis(9_999));
+    assert_eq!(refresh_token(member.visitor.try_refresh(Some(&old)).await), replaced);
+    gateway.advance(Duration::from_millis(1));
+    member.visitor.try_refresh(Some(&old)).await.expect_problem("REFRESH_TOKEN_REUSED");
+    member.visitor.try_refresh(Some(&replaced)).await.expect_problem("REFRESH_TOKEN_INVALID");
+    read_until(&gateway, "again@example.com", "was ended").await;
 }
 
 // D2, D3: once the fresh token of a re-authentication was used, the old one is a theft after ten seconds.
