@@ -96,7 +96,9 @@ impl Identifier {
         if let Some(username) = Username::recognize(raw) {
             return Self::Username(username);
         }
-        let canonical: String = raw.trim().nfkc().flat_map(char::to_lowercase).take(LONGEST_IDENTIFIER).collect();
+        // PostgreSQL takes no NUL in a text, and nobody types control characters.
+        let shown = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+        let canonical: String = raw.trim().nfkc().flat_map(char::to_lowercase).map(shown).take(LONGEST_IDENTIFIER).collect();
         Self::Unrecognised(canonical)
     }
 
@@ -130,6 +132,7 @@ mod tests {
         assert!(matches!(Identifier::parse("Alice", Some("TH")), Identifier::Username(name) if name.as_str() == "alice"));
         assert_eq!(Identifier::parse(" Nobody At All ", None), Identifier::Unrecognised("nobody at all".to_owned()));
         assert_eq!(Identifier::parse("081 234 5678", None), Identifier::Unrecognised("081 234 5678".to_owned()));
+        assert_eq!(Identifier::parse("\0a\u{7}b", None), Identifier::Unrecognised("\u{fffd}a\u{fffd}b".to_owned()));
     }
 
     // C9: one counter for an account, however its identifier is written.

@@ -80,7 +80,7 @@ pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<Outcome, Fa
         // Somebody else changed or reset it meanwhile: what was proved no longer holds.
         return Err(Failure::Refused(Refusal::CredentialsInvalid));
     }
-    let revoked = revoke_sessions::end(&mut change, user.id, Which::AllOfBut(user.id, me.live.session.id), "password changed").await?;
+    let revoked = revoke_sessions::end(&mut change, me, Which::AllOfBut(user.id, me.live.session.id), "password changed").await?;
     known_devices::revoke_trust(change.db(), user.id).await?;
     link_tokens::consume_all_of_user(change.db(), user.id, &[Purpose::PasswordReset, Purpose::MagicLink, Purpose::Invitation], now).await?;
     change.tell(Kind::PasswordChanged, user.id);

@@ -4,9 +4,10 @@ use entity::{account_events::Kind, user_audit_log::Category, user_sessions, user
 use uuid::Uuid;
 
 use super::{
-    caller::{Caller, SignedIn},
+    caller::{Caller, Reason, SignedIn},
     change::Change,
     failure::Failure,
+    refresh_session::is_live,
 };
 use crate::{
     app::App,
@@ -41,13 +42,20 @@ pub async fn others(app: &App, caller: &Caller) -> Result<Vec<Uuid>, Failure<Ref
 
 async fn revoke(app: &App, caller: &Caller, me: &SignedIn, which: Which) -> Result<Vec<Uuid>, Failure<Refusal>> {
     let mut change = Change::begin(app, caller, app.clock.now()).await?;
-    let ended = end(&mut change, me.live.user.id, which, "ended by its owner").await?;
+    let ended = end(&mut change, me, which, "ended by its owner").await?;
     change.commit().await?;
     Ok(ended)
 }
 
-/// Ends sessions of a user inside a change, with event and audit row for each.
-pub async fn end<R>(change: &mut Change<'_>, user_id: Uuid, which: Which, reason: &'static str) -> Result<Vec<Uuid>, Failure<R>> {
+/// Ends sessions of the signed-in user inside a change, with event and audit row for each. Of two sessions that end each other at once one
+/// does: what a session asked for is not done any more once it is over itself.
+pub async fn end<R>(change: &mut Change<'_>, me: &SignedIn, which: Which, reason: &'static str) -> Result<Vec<Uuid>, Failure<R>> {
+    let user_id = me.live.user.id;
+    change.lock("sessions", &user_id.simple().to_string()).await?;
+    let own = sessions::find_by_id(change.db(), me.live.session.id).await?;
+    if !own.is_some_and(|own| is_live(&own, change.now)) {
+        return Err(Failure::Unauthenticated(Reason::SessionEnded));
+    }
     let ending = Ending { by: Actor::User, reason, suspicious: false };
     let ended = sessions::revoke(change.db(), which, ending, change.now).await?;
     for id in &ended {

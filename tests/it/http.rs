@@ -131,7 +131,9 @@ async fn only_json_bodies_are_read() {
     }
     let not_acceptable = server.http.post(server.url("/graphql")).header("accept", "text/csv").json(&json!({ "query": "{ __typename }" }));
     assert_eq!(Reply::of(not_acceptable).await.status, 406);
-    assert_eq!(Reply::of(server.http.put(server.url("/graphql"))).await.status, 405);
+    let unknown_method = Reply::of(server.http.put(server.url("/graphql"))).await;
+    assert_eq!((unknown_method.status, unknown_method.reason().as_str()), (405, "METHOD_NOT_ALLOWED"));
+    assert!(unknown_method.header("allow").contains("POST"));
     assert_eq!(Reply::of(server.http.get(server.url("/nothing"))).await.status, 404);
 }
 
@@ -160,6 +162,24 @@ async fn bad_bodies_get_typed_answers_at_once() {
     let big = server.http.post(server.url("/graphql")).header("content-type", "application/json").body("x".repeat(1 << 20));
     let reply = Reply::of(big).await;
     assert_eq!((reply.status, reply.reason().as_str()), (413, "PAYLOAD_TOO_LARGE"));
+}
+
+/// Many clients read nothing before they have sent everything, and must see the answer all the same, not a reset.
+#[tokio::test]
+async fn clients_that_send_before_they_read_see_why_they_are_refused() {
+    // H7, H10
+    let server = Server::start(Plan::default()).await;
+    for (kind, status) in [("application/json", "413"), ("text/plain", "415"), ("application/json\r\norigin: https://evil.example", "403")]
+    {
+        let mut client = TcpStream::connect(server.address).await.unwrap();
+        let body = "x".repeat(1 << 20);
+        let head = format!("POST /graphql HTTP/1.1\r\nhost: a\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n", body.len());
+        client.write_all(head.as_bytes()).await.unwrap();
+        client.write_all(body.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        client.read_exact(&mut answer).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&answer), format!("HTTP/1.1 {status}"), "{kind}");
+    }
 }
 
 #[tokio::test]

@@ -268,3 +268,58 @@ async fn a_change_of_password_leaves_no_sign_in_with_the_old_one() {
         passwords = (new, old);
     }
 }
+
+// D7: devices of one person that end each other at once: one of them is left, and nobody meets a fault.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn devices_that_end_each_other_leave_one() {
+    let deployment = Deployment::start().await;
+    let email = "duel@example.com";
+    let mut members = vec![deployment.first().app_user().becomes_member(email).await];
+    for _ in 0..10 {
+        while members.len() < 8 {
+            let n = members.len();
+            members.push(deployment.nth(n).app_user().sign_in(email, PASSWORD).await);
+        }
+        let query = "mutation { revokeOtherSessions { revokedSessionCount problems { code } } }";
+        let answers = join_all(members.iter().map(|member| member.graphql(query, json!({})))).await;
+        for answer in &answers {
+            assert!(answer.errors().is_empty() || answer.code() == Some("UNAUTHENTICATED"), "{}", answer.body);
+        }
+        let live = entity::user_sessions::Column::Status.eq(entity::user_sessions::Status::Active);
+        assert_eq!(deployment.count::<entity::user_sessions::Entity>(everything().add(live)).await, 1);
+        let alive = join_all(members.iter().map(Member::try_refresh)).await;
+        let alive: Vec<bool> = alive.iter().map(|answer| outcome(answer) == "DONE").collect();
+        assert_eq!(alive.iter().filter(|alive| **alive).count(), 1);
+        let winner = members.swap_remove(alive.iter().position(|alive| *alive).unwrap());
+        winner.refresh().await;
+        members = vec![winner];
+    }
+}
+
+// B3: an operation tries one code, however often it names the field; and a socket none.
+#[tokio::test]
+async fn an_operation_tries_one_code() {
+    let gateway = Gateway::start().await;
+    let visitor = gateway.app_user();
+    let challenge = visitor.sign_up("aliases@example.com", PASSWORD).await;
+    let code = gateway.next_message("aliases@example.com").await.code();
+    let fields: String = (0..20)
+        .map(|n| {
+            format!(
+                r#"a{n}: confirmSignUp(input: {{challengeId: "{}", code: "{n:06}", tokenDelivery: BODY}}) {{ problems {{ code }} }} "#,
+                challenge.id
+            )
+        })
+        .collect();
+    for many in [&fields[..], &fields[..fields.match_indices("a2:").next().unwrap().0]] {
+        let answer = visitor.graphql(&format!("mutation {{ {many} }}"), json!({})).await;
+        assert_eq!(answer.code(), Some("OPERATION_TOO_COMPLEX"), "{}", answer.body);
+    }
+    let mut socket = visitor.socket().await;
+    let one = &fields[..fields.match_indices("a1:").next().unwrap().0];
+    let id = socket.subscribe(&format!("mutation {{ {one} }}"), json!({})).await;
+    assert_eq!(socket.errors(&id).await[0]["extensions"]["code"], "BAD_REQUEST");
+    let state = visitor.graphql("query ($id: ID!) { challenge(id: $id) { attemptsLeft } }", json!({"id": challenge.id})).await;
+    assert_eq!(state.expect_field()["attemptsLeft"], 3, "none was looked at");
+    visitor.confirm(&challenge, &code).await;
+}

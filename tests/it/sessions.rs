@@ -5,6 +5,7 @@ mod ending;
 mod events;
 mod refresh;
 mod signing;
+mod slow_readers;
 
 use serde_json::{Value, json};
 

@@ -185,7 +185,7 @@ async fn a_reauthentication_keeps_the_id_and_replaces_the_tokens() {
     member.refresh().await;
     assert_eq!(member.me().await["id"], member.user_id);
     let old = member.tokens();
-    gateway.advance(Duration::from_secs(60));
+    gateway.advance(Duration::from_mins(1));
     let payload = member.try_reauthenticate(PASSWORD).await.expect_done();
     assert_eq!(payload["session"]["id"], member.session_id);
     let (access, fresh) = tokens(&payload);

@@ -16,7 +16,7 @@ async fn failures_lock_twice_as_long_each_time() {
     account(&gateway, "ada@example.com", "ada").await;
     for identifier in ["ada@example.com", "nobody@example.com"] {
         let visitor = gateway.visitor();
-        for minutes in [15, 30, 60, 120, 240, 480, 960, 1440, 1440] {
+        for minutes in [15_u32, 30, 60, 120, 240, 480, 960, 1440, 1440] {
             guess(&visitor, identifier, 5).await;
             let locked = visitor.try_sign_in(identifier, PASSWORD).await.expect_problem("ACCOUNT_LOCKED");
             assert_eq!(locked["retryAfterSeconds"], minutes * 60, "{identifier}");

@@ -71,6 +71,8 @@ impl Place {
             config.database.url = database.url();
         }
         config.redis.urls = self.redis.iter().cloned().collect();
+        // On a machine with much to do a slow answer is no outage.
+        config.redis.timeout = std::time::Duration::from_secs(3);
         // Actors come from addresses of their own, as through a proxy, so that limits of one do not meet another.
         config.http.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
         config
