@@ -64,14 +64,14 @@ impl Gateway {
         self.start_beside_with(|_| {}).await
     }
 
-    /// The same, with settings that `change` changed.
+    /// The same with settings that `change` changed.
     pub async fn start_beside_with(&self, change: impl FnOnce(&mut Config)) -> Self {
         let other = self.config.clone();
-        let both = |config: &mut Config| {
-            change(config);
+        Self::start_in(Arc::clone(&self.door.place), |config| {
             name_like(config, &other);
-        };
-        Self::start_in(Arc::clone(&self.door.place), both).await
+            change(config);
+        })
+        .await
     }
 
     /// Ends this one and starts it anew on the same data; actors of the old one must come `at` the new one.
