@@ -23,7 +23,7 @@ impl Deployment {
         // The buckets would answer first: what is tested here must hold without them.
         let change = |config: &mut postern::config::Config| {
             config.rate_limits.enabled = false;
-            config.passwords.queue_wait = Duration::from_secs(60);
+            config.passwords.queue_wait = Duration::from_mins(1);
             change(config);
         };
         let first = Gateway::start_with(change).await;
@@ -303,7 +303,7 @@ async fn an_operation_tries_one_code() {
     let visitor = gateway.app_user();
     let challenge = visitor.sign_up("aliases@example.com", PASSWORD).await;
     let code = gateway.next_message("aliases@example.com").await.code();
-    let fields: String = (0..20)
+    let fields: Vec<String> = (0..20)
         .map(|n| {
             format!(
                 r#"a{n}: confirmSignUp(input: {{challengeId: "{}", code: "{n:06}", tokenDelivery: BODY}}) {{ problems {{ code }} }} "#,
@@ -311,12 +311,12 @@ async fn an_operation_tries_one_code() {
             )
         })
         .collect();
-    for many in [&fields[..], &fields[..fields.match_indices("a2:").next().unwrap().0]] {
+    for many in [fields.concat(), fields[..2].concat()] {
         let answer = visitor.graphql(&format!("mutation {{ {many} }}"), json!({})).await;
         assert_eq!(answer.code(), Some("OPERATION_TOO_COMPLEX"), "{}", answer.body);
     }
     let mut socket = visitor.socket().await;
-    let one = &fields[..fields.match_indices("a1:").next().unwrap().0];
+    let one = &fields[0];
     let id = socket.subscribe(&format!("mutation {{ {one} }}"), json!({})).await;
     assert_eq!(socket.errors(&id).await[0]["extensions"]["code"], "BAD_REQUEST");
     let state = visitor.graphql("query ($id: ID!) { challenge(id: $id) { attemptsLeft } }", json!({"id": challenge.id})).await;
