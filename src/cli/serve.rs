@@ -11,6 +11,7 @@ use crate::{
     config::{Config, Mode},
     entropy::Entropy,
     http::{assemble::assemble, server::Server},
+    storage::database::Database,
     supervise::Supervisor,
     telemetry::{self, Metrics},
 };
@@ -46,7 +47,7 @@ pub async fn run(mut config: Config) -> ExitCode {
         started = start(config) => started,
         () = signals.next() => return fail("ended while it started"),
     };
-    let (router, supervisor) = match started {
+    let (router, supervisor, database) = match started {
         Ok(started) => started,
         Err(why) => return fail(why),
     };
@@ -61,6 +62,10 @@ pub async fn run(mut config: Config) -> ExitCode {
     }
     tokio::select! {
         left = drain(serving, &supervisor) => {
+            // SQLite then folds its log into its one file, and removes it.
+            if tokio::time::timeout(GRACE, database.close()).await.is_err() {
+                tracing::warn!("the database did not close in time");
+            }
             tracing::info!("ended");
             if left.is_empty() { ExitCode::SUCCESS } else { fail(format_args!("aborted: {}", left.join(", "))) }
         }
@@ -68,14 +73,14 @@ pub async fn run(mut config: Config) -> ExitCode {
     }
 }
 
-/// The seam to the composition root: `App::start`, whose supervisor and router these are.
-async fn start(config: Config) -> Result<(crate::http::server::Router, Supervisor), String> {
+/// The seam to the composition root: `App::start`, whose supervisor, router and database these are.
+async fn start(config: Config) -> Result<(crate::http::server::Router, Supervisor, Database), String> {
     let supervisor = Supervisor::new();
     let metrics = Metrics::install();
     metrics.keep_tidy(&supervisor);
     let app = App::start(config, Clock::system(), Entropy::system(), &supervisor).await.map_err(|error| error.to_string())?;
     let routes = assemble(&app, metrics, supervisor.closing().clone()).map_err(|error| error.to_string())?;
-    Ok((routes, supervisor))
+    Ok((routes, supervisor, app.database.clone()))
 }
 
 /// Connections first, while everything that they need still runs; then the tasks. Returns those that had to be aborted.

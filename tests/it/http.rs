@@ -156,7 +156,7 @@ async fn bad_bodies_get_typed_answers_at_once() {
         let request = server.http.post(server.url("/graphql")).header("content-type", "application/json").body(body.to_owned());
         let reply = Reply::of(request).await;
         assert_eq!((reply.status, reply.code().as_str()), (400, "BAD_REQUEST"), "{}", &body[..body.len().min(60)]);
-        assert!(begin.elapsed() < Duration::from_millis(200));
+        assert!(begin.elapsed() < Duration::from_secs(1));
     }
     // H7
     let big = server.http.post(server.url("/graphql")).header("content-type", "application/json").body("x".repeat(1 << 20));

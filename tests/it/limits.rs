@@ -1,6 +1,9 @@
 //! What one operation may ask for (SECURITY G): refused with a code, in linear time, before anything runs.
 
-use std::{fmt::Write as _, time::Instant};
+use std::{
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
 
 use async_graphql::Variables;
 use postern::graphql::entry::Question;
@@ -8,16 +11,23 @@ use serde_json::json;
 
 use crate::transport::{Plan, code_of, demo_entry};
 
+/// How often a document that took long is tried again: on a busy machine the clock also counts what others do.
+const TRIES: usize = 5;
+
 fn verdict_with(query: &str, variables: serde_json::Value) -> &'static str {
-    let entry = demo_entry(&Plan::default());
-    let begin = Instant::now();
-    let prepared = entry.prepare(Question { query: Some(query), variables: Variables::from_json(variables), ..Question::default() });
-    let took = begin.elapsed();
-    assert!(took.as_millis() < 100, "{took:?} for {}", &query[..query.len().min(80)]);
-    match prepared {
-        Ok(_) => "",
-        Err(error) => code_of(&error),
+    let variables = Variables::from_json(variables);
+    let mut fastest = Duration::MAX;
+    for _ in 0..TRIES {
+        let entry = demo_entry(&Plan::default());
+        let variables = variables.clone();
+        let begin = Instant::now();
+        let prepared = entry.prepare(Question { query: Some(query), variables, ..Question::default() });
+        fastest = fastest.min(begin.elapsed());
+        if fastest < Duration::from_millis(100) {
+            return prepared.map_or_else(|error| code_of(&error), |_| "");
+        }
     }
+    panic!("{fastest:?} for {}", &query[..query.len().min(80)]);
 }
 
 fn verdict(query: &str) -> &'static str {

@@ -214,6 +214,8 @@ async fn it_serves_says_what_to_open_and_ends_on_sigterm() {
     gateway.signal("-TERM");
     let status = spawn_blocking(move || gateway.0.wait().unwrap()).await.unwrap();
     assert!(status.success(), "{status}");
+    // All is in the one file: who copies it has everything.
+    assert!(folder.join("postern.db").is_file() && !folder.join("postern.db-wal").exists());
     let (good, _, complaint) = output(&["health"], &[("POSTERN_HTTP__LISTEN", &listen)]).await;
     assert!(!good && complaint.contains("no answer"), "{complaint}");
     std::fs::remove_dir_all(folder).ok();
