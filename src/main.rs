@@ -6,6 +6,7 @@ use clap::Parser;
 use postern::cli;
 
 // Many small, short-lived allocations on many threads: it holds on to less memory and is faster there than the system's.
+// Without huge pages (`no_thp`): with them the program takes 20 MiB more while it is idle.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

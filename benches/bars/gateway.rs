@@ -53,7 +53,7 @@ impl Backing {
         fs::create_dir_all(&folder).unwrap();
         let mut settings = vec![
             ("POSTERN_DATA_DIR", folder.to_string_lossy().into_owned()),
-            ("POSTERN_SECRET", "the secret of every bench, which is long enough".to_owned()),
+            ("POSTERN_SECRET", "the secret of every bench and long enough".to_owned()),
             ("POSTERN_RATE_LIMITS__ENABLED", "false".to_owned()),
         ];
         let mut database = format!("sqlite://{}/postern.db", folder.display());
@@ -88,7 +88,8 @@ impl Place {
     /// Starts an instance and waits for its first answer.
     pub async fn start(&self) -> Gateway {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let log = File::create(self.folder.join(format!("{port}.log"))).unwrap();
+        let log_path = self.folder.join(format!("{port}.log"));
+        let log = File::create(&log_path).unwrap();
         let begun = Instant::now();
         let child = Command::new(env!("CARGO_BIN_EXE_postern"))
             .current_dir(&self.folder)
@@ -101,8 +102,8 @@ impl Place {
             .unwrap();
         let mut gateway = Gateway { child, address: format!("127.0.0.1:{port}"), started_in: Duration::ZERO };
         while !gateway.answers().await {
-            assert!(begun.elapsed() < PATIENCE, "the program does not answer");
-            assert!(gateway.child.try_wait().unwrap().is_none(), "the program ended");
+            let ended = gateway.child.try_wait().unwrap().is_some();
+            assert!(!ended && begun.elapsed() < PATIENCE, "the program does not answer: {}", fs::read_to_string(log_path).unwrap());
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         gateway.started_in = begun.elapsed();

@@ -92,17 +92,20 @@ impl Client {
         request.send().await.unwrap().json().await.unwrap()
     }
 
-    /// Tries to sign in, from a device or a new one; answers the payload.
-    pub async fn try_sign_in(&self, email: &str, password: &str, device: Option<&str>) -> Value {
+    /// Tries to sign in, from a device or a new one; answers the payload, or none where there were too many.
+    pub async fn try_sign_in(&self, email: &str, password: &str, device: Option<&str>) -> Option<Value> {
         let input = json!({"input": {"identifier": email, "password": password, "tokenDelivery": "BODY"}});
         let mut answer = self.ask(SIGN_IN, input, device.map(|token| ("postern-device", token))).await;
+        if answer["errors"][0]["extensions"]["code"] == "OVERLOADED" {
+            return None;
+        }
         assert!(answer["errors"].is_null(), "{answer}");
-        answer["data"]["signIn"].take()
+        Some(answer["data"]["signIn"].take())
     }
 
     /// Signs in with the right password.
     pub async fn sign_in(&self, email: &str, device: Option<&str>) -> Session {
-        let payload = self.try_sign_in(email, PASSWORD, device).await;
+        let payload = self.try_sign_in(email, PASSWORD, device).await.expect("few sign in");
         let text = |pointer: &str| payload.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("{payload}")).to_owned();
         Session {
             id: text("/outcome/session/id"),

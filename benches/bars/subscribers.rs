@@ -55,7 +55,7 @@ pub async fn measure(backing: &Backing, report: &mut Report) {
         .map(|mut socket| {
             tokio::spawn(async move {
                 let event = socket.next().await.unwrap();
-                assert_eq!(event["payload"]["data"]["sessionEvents"]["kind"], "SESSION_REVOKED", "{event}");
+                assert_eq!(event["payload"]["data"]["sessionEvents"]["kind"], "REVOKED", "{event}");
                 // Kept open until all have theirs.
                 (begun.elapsed(), socket)
             })

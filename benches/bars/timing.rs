@@ -68,7 +68,7 @@ fn add<const N: usize>(report: &mut Report, backing: &Backing, what: String, sam
 }
 
 async fn wrong(client: &Client, email: &str) -> Value {
-    client.try_sign_in(email, WRONG_PASSWORD, None).await
+    client.try_sign_in(email, WRONG_PASSWORD, None).await.expect("few sign in")
 }
 
 async fn timed(client: &Client, email: &str, code: &str) -> f64 {

@@ -149,9 +149,9 @@ impl SigningKeys {
         }
         let keys = self.keys.load();
         let fingerprint = Sha256::digest(token.as_bytes()).into();
-        let verified = match keys.verified.get(&fingerprint) {
-            Some(verified) => verified,
-            None => Arc::new(keys.verify_signature(token)?),
+        let (verified, is_new) = match keys.verified.get(&fingerprint) {
+            Some(verified) => (verified, false),
+            None => (Arc::new(keys.verify_signature(token)?), true),
         };
         // Time, issuer and audience are asked each time; the cache only saves the signature.
         if !verified.key.may_verify(now, self.access_ttl) {
@@ -159,7 +159,7 @@ impl SigningKeys {
         }
         check(&verified.claims, now, issuer, audience)?;
         let claims = Arc::clone(&verified.claims);
-        if !keys.verified.contains_key(&fingerprint) {
+        if is_new {
             keys.verified.insert(fingerprint, verified);
         }
         Ok(claims)
