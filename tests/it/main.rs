@@ -7,7 +7,6 @@
     clippy::print_stdout,
     reason = "a test fails by panicking, and says why it did not run"
 )]
-#![expect(clippy::unchecked_time_subtraction, reason = "one constant less another; too small a one fails its test")]
 
 mod support;
 
