@@ -6,6 +6,7 @@ pub mod auth_config;
 pub mod challenge;
 pub mod node;
 pub mod session;
+pub mod session_connection;
 pub mod session_event;
 pub mod sign_in_outcome;
 pub mod tokens;

@@ -7,7 +7,7 @@ use entity::{attempt_counters, users};
 
 use super::{
     activity::ActivityConnection,
-    session::{SessionConnection, SessionFilter},
+    session_connection::{SessionConnection, SessionFilter},
 };
 use crate::graphql::{
     connection::PageArguments,

@@ -114,3 +114,29 @@ async fn a_taken_username_does_not_use_up_the_link() {
     second.graphql(query, json!({"input": {"token": token, "username": "eve"}})).await.expect_done();
     second.sign_in("eve", PASSWORD).await;
 }
+
+// A16: where a link leads comes from the settings alone, whatever a request says of itself.
+#[tokio::test]
+async fn no_header_changes_where_a_link_leads() {
+    let gateway = Gateway::start().await;
+    let lies = [
+        ("host", "evil.example"),
+        ("x-forwarded-host", "evil.example"),
+        ("x-forwarded-proto", "https"),
+        ("x-forwarded-port", "666"),
+        ("forwarded", "host=evil.example;proto=https"),
+        ("x-original-host", "evil.example"),
+    ];
+    for (number, (name, value)) in lies.into_iter().enumerate() {
+        let email = format!("a{number}@example.com");
+        let query = "mutation ($email: String!) { signUp(input: {contact: {email: $email}}) { challenge { id } problems { code } } }";
+        let body = json!({ "query": query, "variables": { "email": email } });
+        let request = gateway.visitor().request(Method::POST, "/graphql").header(name, value).json(&body);
+        let answer = request.send().await.unwrap();
+        assert!(answer.status().is_success(), "{name}: {}", answer.status());
+        let message = gateway.next_message(&email).await;
+        let link = url::Url::parse(message.link.as_ref().unwrap()).unwrap();
+        assert_eq!(link.origin(), gateway.config.http.public_url.origin(), "{name}");
+        assert!(!message.text.contains("evil.example"), "{name}");
+    }
+}
