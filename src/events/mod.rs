@@ -181,21 +181,23 @@ impl Events {
         self.0.registry().counts()
     }
 
-    /// Where the logs stand now, once this instance has delivered everything up to there: what is read afterwards, from the database or from
-    /// memory, contains at least that. Where the reader lags for too long, the place that it has come to: nothing is missed, some is told twice.
+    /// Where the logs stand now, once everything that is committed by now is settled, and delivered by this instance: what is read afterwards, from
+    /// the database or from memory, contains at least that, and none of it is told again. Where that takes too long, because a transaction stays
+    /// open or the reader lags, it is the place that was reached: then nothing is missed, and some is told again.
     ///
     /// # Errors
     /// Those of the database.
     pub async fn caught_up(&self) -> Result<Positions, StorageError> {
-        let now = self.position_now().await?;
+        let newest = account_events::newest(&self.0.database).await?;
         let deadline = tokio::time::Instant::now() + LONGEST_CATCH_UP;
         loop {
-            let delivered = self.positions();
-            if delivered.events >= now.events {
+            let (now, delivered) = (self.position_now().await?, self.positions());
+            let is_delivered = delivered.events >= now.events;
+            if is_delivered && now.events >= newest {
                 return Ok(now);
             }
             if tokio::time::Instant::now() >= deadline {
-                return Ok(delivered);
+                return Ok(if is_delivered { now } else { delivered });
             }
             self.0.wake.notify_one();
             tokio::time::sleep(CATCH_UP_STEP).await;

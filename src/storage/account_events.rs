@@ -151,6 +151,12 @@ pub async fn position_now(database: &Database) -> Result<Positions, StorageError
     })
 }
 
+/// The newest row that is committed, whether settled or not; the beginning of everything where there is none.
+pub async fn newest(database: &Database) -> Result<Position, StorageError> {
+    let query = Entity::find().order_by_desc(Column::Epoch).order_by_desc(Column::Xid).order_by_desc(Column::Seq);
+    Ok(query.one(database.read()).await?.as_ref().map(position).unwrap_or_default())
+}
+
 /// What happened to a user after one position, up to and with another that is settled; oldest first.
 pub async fn list_of_user(
     database: &Database,
