@@ -74,8 +74,8 @@ impl<S, T: Send, F: FnOnce(&mut S) -> T + Send> Job<S> for Ask<T, F> {
 /// How much further back in the scheduler's queue these threads stand than those that answer requests.
 const NICENESS: i32 = 5;
 
-/// Lets the threads that answer requests go first: a hash takes some 15 ms of a core, they take microseconds, and a hash that waits for
-/// none of them to finish its database work would leave the pool without its next one. Applies to the calling thread alone.
+/// Lets the threads that answer requests go first: a hash takes some 15 ms of a core, most of what they do takes microseconds. Applies to the
+/// calling thread alone.
 fn give_way() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(NICENESS) {
