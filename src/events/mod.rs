@@ -47,7 +47,7 @@ use crate::{
 const SOCKET_GRACE: Duration = Duration::from_millis(150);
 
 /// How long a cursor waits for the reader, and how often it looks.
-const LONGEST_CATCH_UP: Duration = Duration::from_millis(300);
+const LONGEST_CATCH_UP: Duration = Duration::from_secs(1);
 const CATCH_UP_STEP: Duration = Duration::from_millis(2);
 
 /// The bus. Clones share it.

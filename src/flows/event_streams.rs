@@ -76,7 +76,7 @@ impl EventStreams {
         let after = match after {
             Some(cursor) => self.resume(cursor, user_id, now)?,
             // Asked of the database, so that a sign-in of a moment ago is not told as news where this instance has not read it yet.
-            None => self.events.position_now().await.map_err(|_| Refusal::Unavailable)?,
+            None => self.events.caught_up().await.map_err(|_| Refusal::Unavailable)?,
         };
         let to = SubscribeTo { user_id, session_id: session.id, session_expires_at: expires_at(&listener.live), of, after: Some(after) };
         let stream = self.events.subscribe(&to);
