@@ -13,6 +13,7 @@ use crate::{
         secret_box::SecretBox,
         signing_key::Algorithm,
     },
+    domain::contact::Contact,
     entropy::Entropy,
     ephemeral::{
         self, InvalidAddress, Store,
@@ -21,15 +22,22 @@ use crate::{
     },
     events::{Events, redis::Hints},
     flows::{
+        avatar::Room,
         event_streams::EventStreams,
         live_sessions::LiveSessions,
         signing_keys::{KeyRotation, Rotation, SigningKeyFault},
     },
     jobs::{
-        deliver_messages::{Courier, Inbox, Pace, Parts, Sinks},
+        deliver_messages::{Courier, Pace, Parts, SinkError, Sinks},
         note_activity::Activity,
     },
-    outbound::{bell::Bell, render::Renderer},
+    outbound::{
+        bell::Bell,
+        breaches::{BreachFault, Breaches},
+        own_texts::TextProblems,
+        pictures::{PictureFault, Pictures},
+        render::{RenderError, Renderer},
+    },
     storage::{
         database::Database,
         deployment,
@@ -80,10 +88,18 @@ pub struct App {
     pub event_streams: Arc<EventStreams>,
     /// Sessions in memory.
     pub live_sessions: Arc<LiveSessions>,
+    /// The texts of messages.
+    pub renderer: Arc<Renderer>,
     /// Wakes the courier.
     pub courier: Bell,
     /// Notes that sessions are in use.
     pub activity: Activity,
+    /// Passwords that are known from breaches.
+    pub breaches: Breaches,
+    /// Where avatars lie.
+    pub pictures: Pictures,
+    /// How many files there may be at once.
+    pub picture_room: Room,
     /// Languages of messages.
     pub locales: &'static [&'static str],
 }
@@ -118,15 +134,24 @@ pub enum StartError {
     /// Argon2.
     #[error("passwords: {0}")]
     Passwords(#[from] SetUpError),
+    /// Breached passwords.
+    #[error("passwords: {0}")]
+    Breaches(#[from] BreachFault),
+    /// Avatars.
+    #[error("avatars: {0}")]
+    Pictures(#[from] PictureFault),
     /// Signing keys.
     #[error("signing keys: {0}")]
     SigningKeys(#[from] SigningKeyFault),
-    /// Mail.
-    #[error("mail: {0}")]
-    Mail(String),
-    /// Templates.
+    /// Who sends messages.
+    #[error("{0}")]
+    Sinks(#[from] SinkError),
+    /// The built-in texts of messages.
     #[error("templates: {0}")]
-    Templates(String),
+    Templates(#[from] RenderError),
+    /// The deployment's own.
+    #[error("messages.folder:\n{0}")]
+    OwnTexts(#[from] TextProblems),
 }
 
 impl App {
@@ -154,8 +179,9 @@ impl App {
         let signing_keys = KeyRotation::new(rotation(&config), secret_box.clone(), entropy.clone());
         signing_keys.ensure(database.write(), clock.now()).await?;
         let passwords = PasswordHasher::new(hashing(&config), entropy.clone())?;
-        let renderer = Renderer::new(&config.messages.product_name, &config.http.public_url, config.codes.ttl)
-            .map_err(|error| StartError::Templates(error.to_string()))?;
+        let renderer = Arc::new(renderer(&config)?);
+        let breaches = Breaches::open(&config.passwords)?;
+        let pictures = Pictures::open(&config.avatars)?;
         let courier = Bell::default();
         let activity = Activity::default();
         let app = Arc::new(Self {
@@ -175,33 +201,58 @@ impl App {
             events,
             event_streams,
             live_sessions,
+            renderer,
             courier,
             activity,
+            breaches,
+            pictures,
+            picture_room: Room::default(),
         });
-        app.start_tasks(renderer, supervisor)?;
+        app.start_tasks(supervisor)?;
         Ok(app)
+    }
+
+    /// Whether messages of this channel reach anybody: by a sender, or in development in the inbox.
+    pub fn reaches(&self, channel: Channel) -> bool {
+        let sends = match channel {
+            // Production does not start without.
+            Channel::Email => true,
+            Channel::Sms => self.config.sms.sender.is_some(),
+        };
+        sends || self.config.mode == Mode::Development
     }
 
     /// Whether an account can begin with a contact of this channel.
     pub fn offers(&self, channel: Channel) -> bool {
         // Without a sender nobody would ever get the code.
-        let can_be_sent = channel == Channel::Email || self.config.mode == Mode::Development;
-        can_be_sent && self.config.sign_up.contacts.contains(&channel)
+        self.reaches(channel) && self.config.sign_up.contacts.contains(&channel)
     }
 
-    fn start_tasks(self: &Arc<Self>, renderer: Renderer, supervisor: &Supervisor) -> Result<(), StartError> {
-        let inbox = if self.config.mode == Mode::Development { Inbox::Open } else { Inbox::Closed };
-        let sinks = Sinks::from_settings(self.config.mail.url.as_ref(), self.config.mail.from.as_deref(), inbox)
-            .map_err(|error| StartError::Mail(error.to_string()))?;
+    /// Whether messages go to this contact: its channel reaches people, and a number is of a country that gets text messages.
+    pub fn reaches_contact(&self, contact: &Contact) -> bool {
+        let allowed = &self.config.sms.allowed_countries;
+        let allowed_country = match contact {
+            Contact::Email(_) => true,
+            Contact::Phone(phone) => allowed.is_empty() || phone.is_of_one_of(allowed),
+        };
+        allowed_country && self.reaches(contact.channel())
+    }
+
+    fn start_tasks(self: &Arc<Self>, supervisor: &Supervisor) -> Result<(), StartError> {
+        let sinks = Sinks::from_settings(&self.config)?;
         let courier = Courier::new(Parts {
             database: self.database.clone(),
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
             secret_box: self.secret_box.clone(),
-            renderer,
+            renderer: Arc::clone(&self.renderer),
             sinks,
             bell: self.courier.clone(),
-            pace: Pace { retry_for: self.config.messages.retry_for, ..Pace::default() },
+            pace: Pace {
+                concurrency: usize::from(self.config.messages.at_once),
+                retry_for: self.config.messages.retry_for,
+                ..Pace::default()
+            },
         });
         supervisor.spawn("deliver messages", move |stop| {
             let courier = courier.clone();
@@ -224,6 +275,21 @@ impl App {
             async move { crate::jobs::note_activity::run(&app, stop).await }
         });
         let app = Arc::clone(self);
+        supervisor.spawn("end overdue sessions", move |stop| {
+            let app = Arc::clone(&app);
+            async move { crate::jobs::end_overdue_sessions::run(&app, stop).await }
+        });
+        let app = Arc::clone(self);
+        supervisor.spawn("clean up", move |stop| {
+            let app = Arc::clone(&app);
+            async move { crate::jobs::clean_up::run(&app, stop).await }
+        });
+        let app = Arc::clone(self);
+        supervisor.spawn("sweep avatars", move |stop| {
+            let app = Arc::clone(&app);
+            async move { crate::jobs::sweep_avatars::run(&app, stop).await }
+        });
+        let app = Arc::clone(self);
         supervisor.spawn("rotate signing keys", move |stop| {
             let app = Arc::clone(&app);
             async move { app.look_after_keys(stop).await }
@@ -241,6 +307,16 @@ impl App {
             self.signing_keys.ensure(self.database.write(), now).await?;
             self.signing_keys.forget_retired(self.database.write(), now).await?;
         }
+    }
+}
+
+/// The texts of messages as the settings have them; reads files of the deployment's own.
+pub fn renderer(config: &Config) -> Result<Renderer, StartError> {
+    let renderer =
+        Renderer::new(&config.messages.product_name, &config.http.public_url, config.codes.ttl)?.leading_to(config.pages.clone());
+    match &config.messages.folder {
+        Some(folder) => Ok(renderer.with_folder(folder)?),
+        None => Ok(renderer),
     }
 }
 
@@ -276,7 +352,7 @@ const fn hashing(config: &Config) -> Settings {
 }
 
 fn limits(config: &Config) -> Limits {
-    let rules = &config.rate_limits;
+    let (rules, sms) = (&config.rate_limits, &config.sms);
     let limit = |rate: Rate| ephemeral::Limit::new(rate.count, rate.period);
     Limits {
         enabled: rules.enabled,
@@ -286,7 +362,13 @@ fn limits(config: &Config) -> Limits {
         codes_per_contact: limit(rules.codes_per_contact),
         codes_per_ip: limit(rules.codes_per_ip),
         username_available_per_ip: limit(rules.username_available_per_ip),
+        avatars_per_user: limit(rules.avatars_per_user),
         refresh_per_session: limit(rules.refresh_per_session),
         requests_per_ip: limit(rules.requests_per_ip),
+        sms_per_number: limit(sms.per_number),
+        sms_per_account: limit(sms.per_account),
+        sms_per_block: limit(sms.per_block),
+        sms_per_country: limit(sms.per_country),
+        sms_in_all: limit(sms.in_all),
     }
 }

@@ -1,6 +1,6 @@
 //! Accounts to measure with, and what their owners do over HTTP.
 
-use entity::users::{Model, Role, Status};
+use entity::users::{Model, Status};
 use postern::{
     clock::Clock,
     crypto::password_hash::{Costs, hash_alone},
@@ -28,31 +28,11 @@ pub async fn add(database: &Database, name: &str, count: usize, status: Status) 
     for number in 0..count {
         let now = clock.now();
         let user = Model {
-            id: entropy.uuid(now),
             email: Some(email(name, number)),
             email_verified_at: Some(now),
-            phone: None,
-            phone_verified_at: None,
-            username: None,
-            display_name: None,
-            full_name: None,
-            first_name: None,
-            last_name: None,
-            bio: None,
-            locale: None,
-            date_of_birth: None,
-            country: None,
-            state: None,
-            postal_code: None,
             password_hash: Some(hash.clone()),
-            last_password_change_at: None,
-            role: Role::User,
             status,
-            metadata: json!({}),
-            last_login_at: None,
-            version: 1,
-            created_at: now,
-            updated_at: now,
+            ..Model::new(entropy.uuid(now), now)
         };
         users::insert(database.write(), user).await.unwrap();
     }

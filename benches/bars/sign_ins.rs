@@ -40,21 +40,27 @@ pub async fn measure(backing: &Backing, report: &mut Report) {
     let client = Client::of(&gateway);
     let people = meet(&client).await;
 
-    let (mut alone, mut known, mut new) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut plain, mut best, mut known, mut new) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        alone.push(hashes_per_second().await);
+        plain.push(tokio::task::spawn_blocking(plain_hashes_per_second).await.unwrap());
+        best.push(own_hashes_per_second().await.max(plain.last().copied().unwrap_or_default()));
         known.push(sign_ins_per_second(&client, &people, Device::Known).await);
         new.push(sign_ins_per_second(&client, &people, Device::New).await);
     }
     for (rates, what) in [(known, "known devices"), (new, "new devices, each with a notice to the owner")] {
-        let ratio = median(rates.iter().zip(&alone).map(|(rate, alone)| rate / alone * 100.0));
-        report.add(Row {
-            what: format!("password sign-ins from {what}, of the same Argon2 alone on all cores"),
-            on: backing.name,
-            bar: if backing.is_shared() { Bar::None("%") } else { Bar::AtLeast(90.0, "%") },
-            figure: ratio,
-            remark: format!("{:.0} of {:.0} a second", median(rates), median(alone.iter().copied())),
-        });
+        let embedded = if backing.is_shared() { Bar::None("%") } else { Bar::AtLeast(90.0, "%") };
+        for (alone, reference, bar) in [
+            (&best, "the same Argon2 alone on all cores", embedded),
+            (&plain, "plain calls of the Argon2 library, which take fresh memory for each hash", Bar::None("%")),
+        ] {
+            report.add(Row {
+                what: format!("password sign-ins from {what}, of {reference}"),
+                on: backing.name,
+                bar,
+                figure: median(rates.iter().zip(alone).map(|(rate, alone)| rate / alone * 100.0)),
+                remark: format!("{:.0} of {:.0} a second", median(rates.iter().copied()), median(alone.iter().copied())),
+            });
+        }
     }
     let (p99, signed_in) = read_in_a_crowd(&client, &people).await;
     report.add(Row {
@@ -75,9 +81,8 @@ async fn meet(client: &Client) -> Arc<Vec<Session>> {
     Arc::new(people)
 }
 
-/// The better of plain hashing and of the program's own threads, without anything around either.
-async fn hashes_per_second() -> f64 {
-    let plain = tokio::task::spawn_blocking(plain_hashes_per_second).await.unwrap();
+/// What the program's hash threads reach with nothing around them.
+async fn own_hashes_per_second() -> f64 {
     let settings = Settings { costs: COSTS, threads: None, queue: 256, queue_wait: Duration::from_secs(3) };
     let hasher = PasswordHasher::new(settings, Entropy::system()).unwrap();
     let begun = Instant::now();
@@ -93,9 +98,10 @@ async fn hashes_per_second() -> f64 {
         }
     });
     let done: f64 = futures::future::join_all(work).await.into_iter().sum();
-    plain.max(done / begun.elapsed().as_secs_f64())
+    done / begun.elapsed().as_secs_f64()
 }
 
+/// What calls of the library reach, one after the other on each core.
 fn plain_hashes_per_second() -> f64 {
     let cores = thread::available_parallelism().unwrap().get();
     let begun = Instant::now();

@@ -13,6 +13,8 @@ use super::{
 };
 
 const SAMPLES: usize = 200;
+/// How many contacts share the requests for codes.
+const FEW: usize = 40;
 /// As many failures lock.
 const FAILURES: usize = 5;
 
@@ -30,6 +32,7 @@ pub async fn measure(backing: &Backing, report: &mut Report) {
         }
     }
     let (mut sign_ins, mut locked, mut sign_ups) = ([vec![], vec![], vec![]], [vec![], vec![]], [vec![], vec![]]);
+    let [mut codes, mut resets, mut wrong_codes, mut wrong_resets] = [(); 4].map(|()| [vec![], vec![], vec![]]);
     for number in 0..SAMPLES {
         for class in in_turns(number, 3) {
             let name = ["person", "nobody", "suspended"][class];
@@ -43,11 +46,29 @@ pub async fn measure(backing: &Backing, report: &mut Report) {
             let name = ["person", "somebody"][class];
             sign_ups[class].push(sign_up(&client, &people::email(name, number)).await);
         }
+        for class in in_turns(number, 3) {
+            // A few contacts, again and again: also what older links cost must not tell who has an account.
+            let email = people::email(["person", "nobody", "suspended"][class], number % FEW);
+            let (took, challenge) = ask_for_code(&client, "requestSignInCode", &email).await;
+            codes[class].push(took);
+            wrong_codes[class].push(guess_to_sign_in(&client, &challenge).await);
+        }
+        for class in in_turns(number, 3) {
+            let email = people::email(["person", "nobody", "suspended"][class], FEW + number % FEW);
+            let (took, challenge) = ask_for_code(&client, "requestPasswordReset", &email).await;
+            resets[class].push(took);
+            wrong_resets[class].push(guess_to_reset(&client, &challenge).await);
+        }
     }
     let names = "wrong password, unknown, suspended";
     add(report, backing, format!("sign-in with a wrong secret ({names}), largest difference of medians"), sign_ins);
     add(report, backing, "sign-in while locked (known, unknown), difference of medians".to_owned(), locked);
     add(report, backing, "sign-up (known, unknown contact), difference of medians".to_owned(), sign_ups);
+    let names = "known, unknown, suspended";
+    add(report, backing, format!("request of a code ({names}), largest difference of medians"), codes);
+    add(report, backing, format!("request of a reset ({names}), largest difference of medians"), resets);
+    add(report, backing, format!("sign-in with a wrong code ({names}), largest difference of medians"), wrong_codes);
+    add(report, backing, format!("reset with a wrong code ({names}), largest difference of medians"), wrong_resets);
 }
 
 /// The classes in another order each time, so that what one leaves behind falls on all.
@@ -86,5 +107,38 @@ async fn sign_up(client: &Client, email: &str) -> f64 {
     let answer = client.ask(SIGN_UP, input, None).await;
     let took = millis(begun.elapsed());
     assert!(answer["data"]["signUp"]["challenge"]["id"].is_string(), "{answer}");
+    took
+}
+
+/// Asks for a code or a reset; how long that took, and its challenge.
+async fn ask_for_code(client: &Client, field: &str, email: &str) -> (f64, String) {
+    let kind = format!("{}{}Input", field[..1].to_uppercase(), &field[1..]);
+    let query = format!("mutation ($input: {kind}!) {{ {field}(input: $input) {{ challenge {{ id }} problems {{ code }} }} }}");
+    let input = json!({"input": {"contact": {"email": email}}});
+    let begun = Instant::now();
+    let answer = client.ask(&query, input, None).await;
+    let took = millis(begun.elapsed());
+    let challenge = answer["data"][field]["challenge"]["id"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
+    (took, challenge)
+}
+
+async fn guess_to_sign_in(client: &Client, challenge: &str) -> f64 {
+    const SIGN_IN: &str =
+        "mutation ($input: SignInWithCodeInput!) { signInWithCode(input: $input) { outcome { __typename } problems { code } } }";
+    guess(client, SIGN_IN, json!({"challengeId": challenge, "code": "00000x"}), "signInWithCode").await
+}
+
+async fn guess_to_reset(client: &Client, challenge: &str) -> f64 {
+    const RESET: &str = "mutation ($input: ResetPasswordInput!) { resetPassword(input: $input) { problems { code } } }";
+    let proof = json!({"code": {"challengeId": challenge, "code": "00000x"}});
+    guess(client, RESET, json!({"proof": proof, "newPassword": WRONG_PASSWORD}), "resetPassword").await
+}
+
+/// A wrong code, which is looked at: no contact is asked for so often that its budget is spent.
+async fn guess(client: &Client, query: &str, input: Value, field: &str) -> f64 {
+    let begun = Instant::now();
+    let answer = client.ask(query, json!({"input": input}), None).await;
+    let took = millis(begun.elapsed());
+    assert_eq!(answer["data"][field]["problems"][0]["code"], "CODE_INVALID", "{answer}");
     took
 }

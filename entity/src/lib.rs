@@ -2,6 +2,7 @@
 
 pub mod account_events;
 pub mod attempt_counters;
+pub mod avatar_removals;
 pub mod channel;
 pub mod deployment;
 pub mod dev_inbox;
@@ -10,6 +11,7 @@ pub mod leases;
 pub mod link_tokens;
 pub mod messages;
 pub mod migration_history;
+pub mod password_reset_attempts;
 pub mod pending_sign_ups;
 pub mod signing_keys;
 pub mod spent_tokens;

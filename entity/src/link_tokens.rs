@@ -40,6 +40,12 @@ pub struct Model {
     pub expires_at: Timestamp,
     pub used_at: Option<Timestamp>,
     pub created_at: Timestamp,
+    /// The challenge whose code the same message carries.
+    pub challenge_id: Option<Uuid>,
+    pub reset_attempt_id: Option<Uuid>,
+    /// The browser that asked, where that matters.
+    #[sea_orm(column_type = "VarBinary(StringLen::None)", nullable)]
+    pub device_hash: Option<Vec<u8>>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

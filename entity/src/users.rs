@@ -63,9 +63,69 @@ pub struct Model {
     pub version: i64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// Waits for its proof.
+    pub pending_email: Option<String>,
+    pub pending_email_expires_at: Option<Timestamp>,
+    /// The one challenge that proves it.
+    pub pending_email_challenge_id: Option<Uuid>,
+    /// The same.
+    pub pending_phone: Option<String>,
+    pub pending_phone_expires_at: Option<Timestamp>,
+    pub pending_phone_challenge_id: Option<Uuid>,
+    /// Name of the picture in its storage.
+    pub avatar_key: Option<String>,
+    /// In bytes.
+    pub avatar_size: Option<i32>,
+    pub avatar_mime_type: Option<String>,
+    /// When everything goes, unless the owner changes their mind.
+    pub deletion_scheduled_at: Option<Timestamp>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl Model {
+    /// An active user who has nothing yet; the database wants at least what makes sense of it.
+    #[must_use]
+    pub fn new(id: Uuid, now: Timestamp) -> Self {
+        Self {
+            id,
+            email: None,
+            email_verified_at: None,
+            phone: None,
+            phone_verified_at: None,
+            username: None,
+            display_name: None,
+            full_name: None,
+            first_name: None,
+            last_name: None,
+            bio: None,
+            locale: None,
+            date_of_birth: None,
+            country: None,
+            state: None,
+            postal_code: None,
+            password_hash: None,
+            last_password_change_at: None,
+            role: Role::User,
+            status: Status::Active,
+            metadata: Json::Object(Default::default()),
+            last_login_at: None,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+            pending_email: None,
+            pending_email_expires_at: None,
+            pending_email_challenge_id: None,
+            pending_phone: None,
+            pending_phone_expires_at: None,
+            pending_phone_challenge_id: None,
+            avatar_key: None,
+            avatar_size: None,
+            avatar_mime_type: None,
+            deletion_scheduled_at: None,
+        }
+    }
+}

@@ -31,6 +31,7 @@ pub const STEPS: &[Step] = &[
     step!("0001_accounts"),
     step!("0002_records"),
     step!("0003_operations"),
+    step!("0004_account_life"),
 ];
 
 const HISTORY: &str = include_str!("../history.sql");

@@ -4,8 +4,11 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{fail_with, say};
-use crate::config::{Config, Sources, reference};
+use super::{fail, fail_with, say};
+use crate::{
+    app::renderer,
+    config::{Config, Sources, reference},
+};
 
 /// What to do with the settings.
 #[derive(Debug, Subcommand)]
@@ -35,6 +38,10 @@ pub fn run(command: &Command, sources: &Sources) -> ExitCode {
         Err(problems) => fail_with(problems),
         Ok(config) => {
             if matches!(command, Command::Check) {
+                // The one setting that names files of which each has to be read to know that the start will go well.
+                if let Err(problem) = renderer(&config) {
+                    return fail(problem);
+                }
                 config.warnings().iter().for_each(|warning| say(format_args!("warning: {warning}")));
                 say("the settings are good");
             }

@@ -50,7 +50,7 @@ pub enum Command {
     /// Bring the database's schema up, undo steps, and check it
     #[command(subcommand)]
     Migrate(migrate::Command),
-    /// Make administrators
+    /// Make administrators, import accounts
     #[command(subcommand)]
     Users(users::Command),
     /// Ask the gateway of these settings how it is; exits with 0 where it is ready
@@ -61,11 +61,11 @@ pub enum Command {
 pub async fn run(arguments: Arguments) -> ExitCode {
     let sources = Sources::of_process(arguments.config);
     match arguments.command.unwrap_or(Command::Serve) {
-        Command::Serve => with_settings(&sources, serve::run).await,
+        Command::Serve => Box::pin(with_settings(&sources, serve::run)).await,
         Command::Schema => schema::run(),
         Command::Config(command) => config::run(&command, &sources),
         Command::Migrate(command) => with_settings(&sources, |config| migrate_schema(command, config)).await,
-        Command::Users(command) => with_settings(&sources, |config| users::run(command, config)).await,
+        Command::Users(command) => Box::pin(with_settings(&sources, |config| users::run(command, config))).await,
         Command::Health => with_settings(&sources, health::run).await,
     }
 }

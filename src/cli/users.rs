@@ -1,4 +1,6 @@
-//! `postern users`: creates administrators.
+//! `postern users`: creates administrators, imports accounts.
+
+mod import;
 
 use std::{
     io::{self, IsTerminal, Read},
@@ -31,6 +33,8 @@ const GRACE: Duration = Duration::from_secs(5);
 pub enum Command {
     /// Make an administrator; the password is asked for on the terminal, or read from standard input
     CreateAdmin(CreateAdmin),
+    /// Take accounts over from another program, with their password hashes (bcrypt, scrypt, PBKDF2, Argon2, SHA-crypt, Django's, PHP's, Firebase's)
+    Import(import::Import),
 }
 
 /// Who becomes an administrator.
@@ -46,14 +50,20 @@ const LONGEST_INPUT: u64 = 64 * 1024;
 
 /// Does it.
 pub async fn run(command: Command, config: Config) -> ExitCode {
-    let Command::CreateAdmin(arguments) = command;
+    match command {
+        Command::CreateAdmin(arguments) => Box::pin(create_admin(arguments, config)).await,
+        Command::Import(arguments) => Box::pin(import::run(arguments, config)).await,
+    }
+}
+
+async fn create_admin(arguments: CreateAdmin, config: Config) -> ExitCode {
     // On a thread of its own: a person may take their time.
     let password = match tokio::task::spawn_blocking(ask_password).await {
         Ok(Ok(password)) => password,
         Ok(Err(error)) => return fail(format_args!("no password: {error}")),
         Err(error) => return fail(format_args!("no password: {error}")),
     };
-    match create(config, arguments.email, password).await {
+    match with_app(config, async move |app| create(app, arguments.email, password).await).await {
         Ok(id) => {
             say(format_args!("made the administrator {id}"));
             ExitCode::SUCCESS
@@ -62,14 +72,18 @@ pub async fn run(command: Command, config: Config) -> ExitCode {
     }
 }
 
-/// Starts what the flow needs, runs it, and lets everything end.
-async fn create(config: Config, email: String, password: Zeroizing<String>) -> Result<String, String> {
-    let mut config = config;
+/// Starts what a flow needs, runs it, and lets everything end.
+async fn with_app<T>(mut config: Config, work: impl AsyncFnOnce(&App) -> Result<T, String>) -> Result<T, String> {
     config.prepare(&Entropy::system()).map_err(|problem| problem.to_string())?;
     let supervisor = Supervisor::new();
     let app = App::start(config, Clock::system(), Entropy::system(), &supervisor).await.map_err(|error| error.to_string())?;
-    let made = create_admin::run(&app, Input { email, password: password.to_string() }).await;
+    let done = work(&app).await;
     supervisor.stop_tasks(GRACE).await;
+    done
+}
+
+async fn create(app: &App, email: String, password: Zeroizing<String>) -> Result<String, String> {
+    let made = create_admin::run(app, Input { email, password: password.to_string() }).await;
     made.map(|id| id.to_string()).map_err(|failure| match failure {
         Failure::Refused(refusal) => match refusal {
             Refusal::EmailInvalid => "this is not an e-mail address".to_owned(),

@@ -1,6 +1,6 @@
 //! How messages speak.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use super::reader::Reader;
 
@@ -11,6 +11,10 @@ pub struct Messages {
     pub product_name: String,
     /// The deployment's language: `en` or `th`.
     pub locale: String,
+    /// Texts in place of the built-in ones.
+    pub folder: Option<PathBuf>,
+    /// Messages that an instance hands over at a time.
+    pub at_once: u8,
     /// How long a message is tried before it counts as dead.
     pub retry_for: Duration,
 }
@@ -27,6 +31,15 @@ impl Messages {
                 "messages.locale",
                 "en".to_owned(),
                 "The language of messages where neither request nor user has one: en or th.",
+            ),
+            folder: reader.optional(
+                "messages.folder",
+                "A folder with texts of your own in place of built-in ones, as docs/messages.md says; they are checked at start.",
+            ),
+            at_once: reader.count(
+                "messages.at_once",
+                8_u8,
+                "Messages that an instance hands over at a time; what is being handed over when it is killed may arrive twice.",
             ),
             retry_for: reader.duration(
                 "messages.retry_for",

@@ -1,14 +1,20 @@
 //! The settings: defaults, then `postern.toml`, then the environment; every problem reported at once.
 
+mod accounts;
+mod avatars;
+mod clean_up;
 mod codes;
 mod database;
 mod graphql;
 mod http;
+mod links;
 mod lockout;
 mod mail;
 mod messages;
+mod pages;
 mod passwords;
 mod phones;
+mod profile;
 mod rate_limits;
 mod reader;
 mod redis;
@@ -16,6 +22,7 @@ mod reference;
 mod secret;
 mod sessions;
 mod sign_up;
+mod sms;
 mod sources;
 mod telemetry;
 mod tokens;
@@ -30,21 +37,28 @@ use std::{
 use secrecy::SecretString;
 
 pub use self::{
+    accounts::Accounts,
+    avatars::{Avatars, S3},
+    clean_up::CleanUp,
     codes::Codes,
     database::Database,
     graphql::Graphql,
     http::Http,
+    links::Links,
     lockout::Lockout,
     mail::Mail,
     messages::Messages,
+    pages::Pages,
     passwords::Passwords,
     phones::Phones,
+    profile::{Profile, ProfileField},
     rate_limits::{Rate, RateLimits},
     reader::{Problem, Setting},
     redis::Redis,
     reference::reference,
     sessions::Sessions,
     sign_up::SignUp,
+    sms::{Sms, SmsSender, Twilio, TwilioFrom, Webhook},
     sources::Sources,
     telemetry::{LogFormat, Telemetry},
     tokens::{SigningAlgorithm, Tokens},
@@ -69,6 +83,8 @@ pub struct Config {
     pub redis: Redis,
     /// E-mail.
     pub mail: Mail,
+    /// Text messages.
+    pub sms: Sms,
     /// The GraphQL surface.
     pub graphql: Graphql,
     /// How often things may happen.
@@ -79,6 +95,10 @@ pub struct Config {
     pub lockout: Lockout,
     /// Code challenges.
     pub codes: Codes,
+    /// Links in messages.
+    pub links: Links,
+    /// The pages behind them.
+    pub pages: Pages,
     /// Sign-up.
     pub sign_up: SignUp,
     /// Access tokens.
@@ -89,6 +109,14 @@ pub struct Config {
     pub messages: Messages,
     /// Phone numbers.
     pub phones: Phones,
+    /// Profiles.
+    pub profile: Profile,
+    /// How accounts end.
+    pub accounts: Accounts,
+    /// How often the gateway tidies up.
+    pub clean_up: CleanUp,
+    /// Pictures of people.
+    pub avatars: Avatars,
     /// The log.
     pub telemetry: Telemetry,
 }
@@ -165,16 +193,23 @@ impl Config {
             database: Database::read(&mut reader, &data_dir),
             redis: Redis::read(&mut reader),
             mail: Mail::read(&mut reader),
+            sms: Sms::read(&mut reader),
             graphql: Graphql::read(&mut reader),
             rate_limits: RateLimits::read(&mut reader),
             passwords: Passwords::read(&mut reader),
             lockout: Lockout::read(&mut reader),
             codes: Codes::read(&mut reader),
+            links: Links::read(&mut reader),
+            pages: Pages::read(&mut reader),
             sign_up: SignUp::read(&mut reader),
             tokens: Tokens::read(&mut reader, &http),
             sessions: Sessions::read(&mut reader),
             messages: Messages::read(&mut reader),
             phones: Phones::read(&mut reader),
+            profile: Profile::read(&mut reader),
+            accounts: Accounts::read(&mut reader),
+            clean_up: CleanUp::read(&mut reader),
+            avatars: Avatars::read(&mut reader, &data_dir),
             telemetry: Telemetry::read(&mut reader),
             data_dir,
             http,
@@ -220,10 +255,14 @@ impl Config {
         if self.mode == Mode::Production && self.redis.urls.is_empty() && !self.database.is_sqlite() {
             warnings.push("redis.url is not set: several instances would not share challenges and rate limits".to_owned());
         }
+        if self.mode == Mode::Production && self.sms.sender.is_some() && self.sms.allowed_countries.is_empty() {
+            warnings
+                .push("sms.allowed_countries is not set: codes go to every country, and dear ones are a business of fraudsters".to_owned());
+        }
         warnings
     }
 
-    /// Settings for tests: development, embedded, a fixed secret, any free port, and hashes that cost next to nothing.
+    /// Settings for tests: development, embedded, a fixed secret, any free port, hashes that cost next to nothing, and no clean-up but by hand.
     #[must_use]
     pub fn for_tests(data_dir: &Path) -> Self {
         let sources = Sources::of([
@@ -232,6 +271,7 @@ impl Config {
             ("POSTERN_HTTP__LISTEN", "127.0.0.1:0"),
             ("POSTERN_PASSWORDS__MEMORY_KIB", "8"),
             ("POSTERN_PASSWORDS__PASSES", "1"),
+            ("POSTERN_CLEAN_UP__EVERY", "24h"),
         ]);
         Self::read(&sources).config
     }

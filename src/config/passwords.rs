@@ -1,8 +1,10 @@
 //! What a password must be, and what it costs to check one.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
-use super::{Mode, reader::Reader};
+use url::Url;
+
+use super::{Mode, reader::Reader, value::is_loopback};
 
 /// Settings of passwords.
 #[derive(Clone, Debug)]
@@ -23,12 +25,25 @@ pub struct Passwords {
     pub queue: usize,
     /// How long a hash may wait.
     pub queue_wait: Duration,
+    /// A sorted file of SHA-1 hashes of breached passwords.
+    pub breached_list: Option<PathBuf>,
+    /// Whether a service is asked for breached passwords, too.
+    pub breached_api: bool,
+    /// Where it is.
+    pub breached_api_url: Url,
+    /// How long it may take.
+    pub breached_api_timeout: Duration,
     /// Threads that hash; none: as many as there are cores.
     pub threads: Option<usize>,
 }
 
 /// Passes and the memory that they need at least, by OWASP's password storage cheat sheet.
 const ENOUGH_MEMORY: [(u32, u32); 5] = [(1, 47_104), (2, 19_456), (3, 12_288), (4, 9_216), (5, 7_168)];
+
+#[expect(clippy::expect_used, reason = "it is constant")]
+fn default_service() -> Url {
+    Url::parse("https://api.pwnedpasswords.com/range/").expect("a URL of a fixed form")
+}
 
 impl Passwords {
     pub(super) fn read(reader: &mut Reader<'_>) -> Self {
@@ -45,10 +60,35 @@ impl Passwords {
             min_strength: reader.value("passwords.min_strength", 3, "Score that zxcvbn must give a password at least, 0 to 4."),
             queue: reader.count("passwords.queue", 256, "Hashes that may wait; more are refused as OVERLOADED."),
             queue_wait: reader.duration("passwords.queue_wait", Duration::from_secs(3), "How long a hash may wait."),
+            breached_list: reader.optional(
+                "passwords.breached_list",
+                "A file of SHA-1 hashes of breached passwords, sorted, in the format of Have I Been Pwned; what is in it is refused.",
+            ),
+            breached_api: reader.value(
+                "passwords.breached_api",
+                false,
+                "Whether a service like Have I Been Pwned is asked too: it learns five digits of a hash. One that is away or slow refuses nothing.",
+            ),
+            breached_api_url: reader.value("passwords.breached_api_url", default_service(), "Where that service is."),
+            breached_api_timeout: reader.duration("passwords.breached_api_timeout", Duration::from_secs(1), "How long it may take."),
             threads: reader.optional("passwords.threads", "Threads that hash. None: as many as there are cores."),
         };
         passwords.check(reader);
+        passwords.check_breached(reader);
         passwords
+    }
+
+    fn check_breached(&self, reader: &mut Reader<'_>) {
+        if self.breached_list.as_ref().is_some_and(|file| !file.is_file()) {
+            reader.problem("passwords.breached_list", "is not a file that can be read");
+        }
+        let url = &self.breached_api_url;
+        if url.scheme() != "https" && !url.host_str().is_some_and(is_loopback) || !url.path().ends_with('/') {
+            reader.problem("passwords.breached_api_url", "must begin with https:// and end with a slash");
+        }
+        if self.breached_api_timeout > Duration::from_secs(3) {
+            reader.problem("passwords.breached_api_timeout", "must be at most 3s");
+        }
     }
 
     fn check(&self, reader: &mut Reader<'_>) {

@@ -24,7 +24,7 @@ impl Phones {
             "The country of numbers that are written without one, as two letters (TH). None: + and country code are needed.",
         );
         let default_country = country.map(|country| country.to_ascii_uppercase());
-        if default_country.as_ref().is_some_and(|country| !COUNTRIES.split(' ').any(|known| known == country)) {
+        if default_country.as_ref().is_some_and(|country| !is_country(country)) {
             reader.problem(
                 "phones.default_country",
                 "must be a country with phone numbers of its own, as two letters like TH (ISO 3166-1 alpha-2)",
@@ -32,4 +32,9 @@ impl Phones {
         }
         Self { default_country }
     }
+}
+
+/// Whether two capitals name a country with numbers of its own.
+pub(super) fn is_country(letters: &str) -> bool {
+    COUNTRIES.split(' ').any(|known| known == letters)
 }

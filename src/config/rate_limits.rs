@@ -26,6 +26,8 @@ pub struct RateLimits {
     pub codes_per_ip: Rate,
     /// Questions of an address whether a username is free.
     pub username_available_per_ip: Rate,
+    /// Avatars that a user sends.
+    pub avatars_per_user: Rate,
     /// Refreshes of a session.
     pub refresh_per_session: Rate,
     /// Requests of an address in all, counted by each instance alone.
@@ -62,6 +64,7 @@ impl RateLimits {
                 rate(30, MINUTE),
                 "Questions of an address whether a username is free.",
             ),
+            avatars_per_user: reader.value("rate_limits.avatars_per_user", rate(20, HOUR), "Avatars that a user sends."),
             refresh_per_session: reader.value("rate_limits.refresh_per_session", rate(60, MINUTE), "Refreshes of a session."),
             requests_per_ip: reader.value(
                 "rate_limits.requests_per_ip",

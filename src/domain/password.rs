@@ -19,8 +19,20 @@ const CONTEXT_WORD_CHARACTERS: std::ops::RangeInclusive<usize> = 3..=64;
 
 /// A password in NFKC, so that it is the same however a keyboard composes it; never trimmed, folded or cut. It has no `Debug`, and is wiped with the
 /// last of its clones.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Password(Arc<Zeroizing<String>>);
+#[derive(Clone)]
+pub struct Password {
+    normalized: Arc<Zeroizing<String>>,
+    /// Where it was typed otherwise.
+    typed: Option<Arc<Zeroizing<String>>>,
+}
+
+impl PartialEq for Password {
+    fn eq(&self, other: &Self) -> bool {
+        self.normalized == other.normalized
+    }
+}
+
+impl Eq for Password {}
 
 /// Why a text cannot be a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +50,8 @@ pub enum Weakness {
     TooWeak,
     /// Everybody's first guess.
     Common,
+    /// Known from a breach.
+    Breached,
 }
 
 impl Password {
@@ -56,20 +70,29 @@ impl Password {
         match normalized.chars().count() {
             length if length < min => Err(PasswordRefusal::TooShort),
             length if length > max => Err(PasswordRefusal::TooLong),
-            _ => Ok(Self(Arc::new(normalized))),
+            _ => {
+                let typed = (normalized.as_str() != raw).then(|| Arc::new(Zeroizing::new(raw.to_owned())));
+                Ok(Self { normalized: Arc::new(normalized), typed })
+            }
         }
     }
 
     /// For hashing and judging alone.
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
+        &self.normalized
+    }
+
+    /// The very text that was typed, where that is another one: other programs hashed it as it came.
+    #[must_use]
+    pub fn as_typed(&self) -> Option<Arc<Zeroizing<String>>> {
+        self.typed.clone()
     }
 }
 
 impl AsRef<[u8]> for Password {
     fn as_ref(&self) -> &[u8] {
-        self.0.as_bytes()
+        self.normalized.as_bytes()
     }
 }
 

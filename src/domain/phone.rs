@@ -39,6 +39,30 @@ impl Phone {
         &self.text
     }
 
+    /// The digits that name the country, without the `+`; several countries may share them.
+    #[must_use]
+    pub fn country_code(&self) -> &str {
+        self.text.get(1..=self.country_code_digits).unwrap_or_default()
+    }
+
+    /// Whether it is a number of one of these countries (ISO 3166-1 alpha-2). Where the digits do not tell which of the countries that share
+    /// them it is, all of them must be among these.
+    #[must_use]
+    pub fn is_of_one_of(&self, countries: &[String]) -> bool {
+        let is_among = |country: &str| countries.iter().any(|among| among == country);
+        catch_unwind(|| {
+            let number = phonenumber::parse(None, &self.text).ok()?;
+            if let Some(id) = number.country().id().filter(|_| number.is_valid()) {
+                return Some(is_among(id.as_ref()));
+            }
+            let regions = DATABASE.region(&number.code().value())?;
+            Some(!regions.is_empty() && regions.into_iter().all(is_among))
+        })
+        .ok()
+        .flatten()
+        .unwrap_or(false)
+    }
+
     /// `+66•••••5678`.
     #[must_use]
     pub fn masked(&self) -> String {
@@ -111,6 +135,21 @@ mod tests {
 
     fn canonical(raw: &str, country: Option<&str>) -> Option<String> {
         Phone::parse(raw, country).map(|phone| phone.text)
+    }
+
+    #[test]
+    fn the_country_of_a_number_is_known() {
+        // B6
+        let phone = |text| Phone::parse(text, None).unwrap();
+        let allowed = |text, countries: &[&str]| phone(text).is_of_one_of(&countries.iter().map(|&id| id.to_owned()).collect::<Vec<_>>());
+        assert_eq!(phone("+66812345678").country_code(), "66");
+        assert!(allowed("+66812345678", &["SG", "TH"]));
+        assert!(!allowed("+66812345678", &["SG"]));
+        assert!(!allowed("+66812345678", &[]));
+        assert!(allowed("+12015550123", &["US"]));
+        // Jamaica shares +1 with the United States, and is not the same.
+        assert!(!allowed("+18765230123", &["US"]));
+        assert!(!allowed("+12015550123", &["JM"]));
     }
 
     #[test]

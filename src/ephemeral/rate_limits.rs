@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::Arc,
     time::Duration,
 };
@@ -28,14 +28,28 @@ pub enum Rule {
     CodesPerIp,
     /// Questions for a free username from an address.
     UsernameAvailablePerIp,
+    /// Avatars that a user sends.
+    AvatarsPerUser,
     /// Refreshes of a session.
     RefreshPerSession,
     /// Everything else from an address; counted by each instance for itself.
     RequestsPerIp,
+    /// Codes by text message to a number.
+    SmsPerNumber,
+    /// Codes by text message that an account asks for.
+    SmsPerAccount,
+    /// Codes by text message that a block of addresses asks for.
+    SmsPerBlock,
+    /// Codes by text message to a country calling code.
+    SmsPerCountry,
+    /// Codes by text message in all.
+    SmsInAll,
 }
 
 impl Rule {
-    fn name(self) -> &'static str {
+    /// As in the keys of the store, and in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
         match self {
             Self::SignInPerIp => "sign_in_per_ip",
             Self::SignInPerAccount => "sign_in_per_account",
@@ -43,8 +57,14 @@ impl Rule {
             Self::CodesPerContact => "codes_per_contact",
             Self::CodesPerIp => "codes_per_ip",
             Self::UsernameAvailablePerIp => "username_available_per_ip",
+            Self::AvatarsPerUser => "avatars_per_user",
             Self::RefreshPerSession => "refresh_per_session",
             Self::RequestsPerIp => "requests_per_ip",
+            Self::SmsPerNumber => "sms_per_number",
+            Self::SmsPerAccount => "sms_per_account",
+            Self::SmsPerBlock => "sms_per_block",
+            Self::SmsPerCountry => "sms_per_country",
+            Self::SmsInAll => "sms_in_all",
         }
     }
 }
@@ -66,14 +86,27 @@ pub struct Limits {
     pub codes_per_ip: Limit,
     /// Of [`Rule::UsernameAvailablePerIp`].
     pub username_available_per_ip: Limit,
+    /// Of [`Rule::AvatarsPerUser`].
+    pub avatars_per_user: Limit,
     /// Of [`Rule::RefreshPerSession`].
     pub refresh_per_session: Limit,
     /// Of [`Rule::RequestsPerIp`].
     pub requests_per_ip: Limit,
+    /// Of [`Rule::SmsPerNumber`].
+    pub sms_per_number: Limit,
+    /// Of [`Rule::SmsPerAccount`].
+    pub sms_per_account: Limit,
+    /// Of [`Rule::SmsPerBlock`].
+    pub sms_per_block: Limit,
+    /// Of [`Rule::SmsPerCountry`].
+    pub sms_per_country: Limit,
+    /// Of [`Rule::SmsInAll`].
+    pub sms_in_all: Limit,
 }
 
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
+const DAY: Duration = Duration::from_hours(24);
 
 impl Default for Limits {
     fn default() -> Self {
@@ -85,8 +118,14 @@ impl Default for Limits {
             codes_per_contact: Limit::new(5, HOUR),
             codes_per_ip: Limit::new(30, HOUR),
             username_available_per_ip: Limit::new(30, MINUTE),
+            avatars_per_user: Limit::new(20, HOUR),
             refresh_per_session: Limit::new(60, MINUTE),
             requests_per_ip: Limit::new(600, MINUTE),
+            sms_per_number: Limit::new(10, DAY),
+            sms_per_account: Limit::new(20, DAY),
+            sms_per_block: Limit::new(100, DAY),
+            sms_per_country: Limit::new(5_000, DAY),
+            sms_in_all: Limit::new(10_000, DAY),
         }
     }
 }
@@ -100,8 +139,14 @@ impl Limits {
             Rule::CodesPerContact => self.codes_per_contact,
             Rule::CodesPerIp => self.codes_per_ip,
             Rule::UsernameAvailablePerIp => self.username_available_per_ip,
+            Rule::AvatarsPerUser => self.avatars_per_user,
             Rule::RefreshPerSession => self.refresh_per_session,
             Rule::RequestsPerIp => self.requests_per_ip,
+            Rule::SmsPerNumber => self.sms_per_number,
+            Rule::SmsPerAccount => self.sms_per_account,
+            Rule::SmsPerBlock => self.sms_per_block,
+            Rule::SmsPerCountry => self.sms_per_country,
+            Rule::SmsInAll => self.sms_in_all,
         }
     }
 }
@@ -144,6 +189,28 @@ impl RateLimits {
         }
     }
 
+    /// The same for what costs money: never lifted, and nothing passes that the store has not counted.
+    pub async fn take_counted(&self, rule: Rule, subject: &str, now: Timestamp) -> Result<Result<(), RateLimited>, Unavailable> {
+        let limit = self.limits.of(rule);
+        // A store that lost its memory gives nobody a fresh start here.
+        if let Err(limited) = self.seen.probe((rule, subject), limit, now) {
+            return Ok(Err(limited));
+        }
+        let poured = self.store.pour(&format!("ratelimit:{}:{subject}", rule.name()), limit, now).await?;
+        if poured.is_ok() {
+            let _ = self.seen.pour((rule, subject), limit, now);
+        }
+        Ok(poured)
+    }
+
+    /// The same for what must rather be sent than be counted by all: while the store is away, this instance counts alone.
+    pub async fn take_counted_or_here(&self, rule: Rule, subject: &str, now: Timestamp) -> Result<(), RateLimited> {
+        match self.take_counted(rule, subject, now).await {
+            Ok(taken) => taken,
+            Err(Unavailable) => self.seen.pour((rule, subject), self.limits.of(rule), now),
+        }
+    }
+
     /// The same by what this instance has seen alone: never waits, and allocates nothing.
     pub fn take_local(&self, rule: Rule, subject: &str, now: Timestamp) -> Result<(), RateLimited> {
         if !self.limits.enabled {
@@ -173,6 +240,18 @@ pub fn ip_subject(address: IpAddr) -> String {
     }
 }
 
+/// The block of addresses that one customer can easily have: a /24 of IPv4, a /64 of IPv6.
+#[must_use]
+pub fn block_subject(address: IpAddr) -> String {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            let [a, b, c, _] = address.octets();
+            format!("{}/24", Ipv4Addr::new(a, b, c, 0))
+        }
+        IpAddr::V6(_) => ip_subject(address),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,6 +267,68 @@ mod tests {
         assert_eq!(subject("2001:DB8:1:2::"), "2001:db8:1:2::/64");
         assert_ne!(subject("2001:db8:1:3::1"), subject("2001:db8:1:2::1"));
         assert_eq!(subject("::1"), "::/64");
+    }
+
+    #[test]
+    fn blocks_are_what_one_customer_can_have() {
+        // B6
+        let block = |address: &str| block_subject(address.parse().unwrap());
+        assert_eq!(block("192.0.2.7"), "192.0.2.0/24");
+        assert_eq!(block("::ffff:192.0.2.200"), "192.0.2.0/24");
+        assert_ne!(block("192.0.3.7"), block("192.0.2.7"));
+        assert_eq!(block("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+    }
+
+    struct Away;
+
+    #[async_trait::async_trait]
+    impl Store for Away {
+        async fn put(&self, _: &str, _: &[u8], _: Timestamp, _: Timestamp) -> Result<(), Unavailable> {
+            Err(Unavailable)
+        }
+        async fn get(&self, _: &str, _: Timestamp) -> Result<Option<Vec<u8>>, Unavailable> {
+            Err(Unavailable)
+        }
+        async fn take(&self, _: &str, _: Timestamp) -> Result<Option<Vec<u8>>, Unavailable> {
+            Err(Unavailable)
+        }
+        async fn pour(&self, _: &str, _: Limit, _: Timestamp) -> Result<Result<(), RateLimited>, Unavailable> {
+            Err(Unavailable)
+        }
+        async fn create_challenge(&self, _: &crate::ephemeral::challenges::Challenge, _: Timestamp) -> Result<(), Unavailable> {
+            Err(Unavailable)
+        }
+        async fn change_challenge(
+            &self,
+            _: uuid::Uuid,
+            _: crate::ephemeral::Step,
+            _: Timestamp,
+        ) -> Result<Option<crate::ephemeral::Change>, Unavailable> {
+            Err(Unavailable)
+        }
+        async fn ping(&self) -> Result<(), Unavailable> {
+            Err(Unavailable)
+        }
+    }
+
+    #[tokio::test]
+    async fn what_costs_money_is_never_lifted_and_never_goes_uncounted() {
+        // B6, C11
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        let off = Limits { enabled: false, ..Limits::default() };
+        let lifted = RateLimits::new(off, Arc::new(Memory::new()));
+        let mut passed = 0;
+        while lifted.take_counted(Rule::SmsPerNumber, "a", now).await.unwrap().is_ok() {
+            passed += 1;
+        }
+        assert_eq!(passed, 10);
+        let away = RateLimits::new(Limits::default(), Arc::new(Away));
+        assert_eq!(away.take_counted(Rule::SmsPerNumber, "a", now).await, Err(Unavailable));
+        let mut passed = 0;
+        while away.take_counted_or_here(Rule::SmsPerNumber, "a", now).await.is_ok() {
+            passed += 1;
+        }
+        assert_eq!(passed, 10);
     }
 
     #[tokio::test]

@@ -63,6 +63,8 @@ struct Inner {
     known: Mutex<Known>,
     /// Asks the reader to read now.
     wake: Notify,
+    /// The time of watched sessions is over.
+    overdue: Notify,
     hints: Option<Hints>,
 }
 
@@ -97,6 +99,7 @@ impl Events {
             registry: Mutex::new(Registry::new(positions)),
             known: Mutex::new(Known::default()),
             wake: Notify::new(),
+            overdue: Notify::new(),
             hints,
         })))
     }
@@ -131,6 +134,11 @@ impl Events {
             hints.offer(events);
         }
         metrics::counter!("postern_events_published_total").increment(events.len() as u64);
+    }
+
+    /// Waits until the time of sessions is over that somebody watches: they are to be marked as expired now.
+    pub async fn overdue(&self) {
+        self.0.overdue.notified().await;
     }
 
     /// Opens a stream; it listens from this call on, whether polled or not.

@@ -22,6 +22,8 @@ const SETTLING: Duration = Duration::from_millis(8);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// No transaction of ours is older (the database ends them after 5 s).
 const LONGEST_TRANSACTION: Duration = Duration::from_secs(10);
+/// How long the event of an expired session is waited for.
+const EXPIRY_PATIENCE: Duration = Duration::from_millis(500);
 const PAGE: u64 = 500;
 const DUE_AT_ONCE: usize = 200;
 
@@ -112,7 +114,8 @@ fn deliver(registry: &mut Registry, settled: Vec<entity::account_events::Model>,
     }
 }
 
-/// Watched sessions that nobody refreshed in time end without waiting for the clean-up to mark them.
+/// Watched sessions that nobody refreshed in time are marked as expired without waiting for the clean-up: who watches hears of it by that event. Where
+/// nobody can mark them, they end all the same.
 async fn end_expired(bus: &Inner) {
     let now = bus.clock.now();
     let due = bus.registry().due(now, DUE_AT_ONCE);
@@ -126,7 +129,11 @@ async fn end_expired(bus: &Inner) {
         for session_id in due {
             match living.iter().find(|(id, _)| *id == session_id) {
                 Some((_, expires_at)) if *expires_at > now => registry.prolong(session_id, *expires_at),
-                _ => registry.end(session_id, None),
+                _ => {
+                    if registry.await_end(session_id, EXPIRY_PATIENCE) {
+                        bus.overdue.notify_one();
+                    }
+                }
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use entity::{Timestamp, account_events::Model};
@@ -26,7 +27,7 @@ pub struct Delivery {
 /// How a session ended.
 #[derive(Clone, Debug)]
 pub struct End {
-    /// The event that told it; none where it expired and no event says so yet.
+    /// The event that told it; none where it expired and nobody could write one.
     pub event: Option<Arc<Model>>,
 }
 
@@ -44,6 +45,8 @@ pub struct Registry {
 struct Watched {
     ended: watch::Sender<Option<End>>,
     expires_at: Timestamp,
+    /// Since when its time is known to be over, and its event waited for.
+    overdue: Option<Instant>,
 }
 
 /// What a stream holds while it is attached.
@@ -126,7 +129,7 @@ impl Registry {
             return watched.ended.subscribe();
         }
         let (ended, receiver) = watch::channel(None);
-        self.sessions.insert(session_id, Watched { ended, expires_at });
+        self.sessions.insert(session_id, Watched { ended, expires_at, overdue: None });
         self.expiries.insert((expires_at, session_id));
         receiver
     }
@@ -145,7 +148,7 @@ impl Registry {
         }
     }
 
-    /// Watched sessions that should have expired by `now`, at most `limit`. Each has to be told by [`Registry::end`] or [`Registry::prolong`].
+    /// Watched sessions that should have expired by `now`, at most `limit`. Each has to be told by [`Registry::await_end`] or [`Registry::prolong`].
     pub fn due(&self, now: Timestamp, limit: usize) -> Vec<Uuid> {
         self.expiries.iter().take_while(|(expires_at, _)| *expires_at <= now).take(limit).map(|(_, session_id)| *session_id).collect()
     }
@@ -155,8 +158,22 @@ impl Registry {
         if let Some(watched) = self.sessions.get_mut(&session_id) {
             self.expiries.remove(&(watched.expires_at, session_id));
             watched.expires_at = expires_at;
+            watched.overdue = None;
             self.expiries.insert((expires_at, session_id));
         }
+    }
+
+    /// Waits for the event of a session whose time is over; what has none after `patience` is over without. Says whether the waiting begins with this.
+    pub fn await_end(&mut self, session_id: Uuid, patience: Duration) -> bool {
+        let Some(watched) = self.sessions.get_mut(&session_id) else { return false };
+        let Some(since) = watched.overdue else {
+            watched.overdue = Some(Instant::now());
+            return true;
+        };
+        if since.elapsed() >= patience {
+            self.end(session_id, None);
+        }
+        false
     }
 
     fn forget(&mut self, session_id: Uuid) -> Option<Watched> {

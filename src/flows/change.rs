@@ -1,16 +1,21 @@
 //! One change, whole or not at all: what is written, its audit rows, its events and its messages share a transaction; the world is told after it.
 
-use entity::{Timestamp, account_events::Kind};
+use entity::{Channel, Timestamp, account_events::Kind};
 use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
 
-use super::{caller::Caller, enqueue_message};
+use super::{
+    caller::Caller,
+    enqueue_message,
+    limit_sms::{self, Asker},
+};
 use crate::{
     app::App,
-    outbound::message::NewMessage,
+    outbound::message::{Delivery, NewMessage},
     storage::{
         account_events::{self, NewEvent},
         audit,
+        batch::Batch,
         database::Database,
         error::StorageError,
     },
@@ -21,9 +26,13 @@ pub struct Change<'a> {
     app: &'a App,
     transaction: DatabaseTransaction,
     request: Option<audit::Request>,
+    asker: Option<Asker>,
     audit: Vec<audit::NewRow>,
     events: Vec<NewEvent>,
     has_messages: bool,
+    /// Notices by text message, not counted yet.
+    texts: Vec<NewMessage>,
+    later: Batch,
     /// When it happens.
     pub now: Timestamp,
 }
@@ -31,7 +40,7 @@ pub struct Change<'a> {
 impl<'a> Change<'a> {
     /// Begins a change that a request asked for.
     pub async fn begin(app: &'a App, caller: &Caller, now: Timestamp) -> Result<Self, StorageError> {
-        Self::open(app, Some(caller.audit_request()), now).await
+        Self::open(app, Some(caller), now).await
     }
 
     /// Begins a change that the program itself makes.
@@ -39,9 +48,11 @@ impl<'a> Change<'a> {
         Self::open(app, None, now).await
     }
 
-    async fn open(app: &'a App, request: Option<audit::Request>, now: Timestamp) -> Result<Self, StorageError> {
+    async fn open(app: &'a App, caller: Option<&Caller>, now: Timestamp) -> Result<Self, StorageError> {
+        let (request, asker) = (caller.map(Caller::audit_request), caller.map(Asker::of));
         let transaction = app.database.begin().await?;
-        Ok(Self { app, transaction, request, audit: Vec::new(), events: Vec::new(), has_messages: false, now })
+        let (audit, events, texts) = (Vec::new(), Vec::new(), Vec::new());
+        Ok(Self { app, transaction, request, asker, audit, events, has_messages: false, texts, later: Batch::default(), now })
     }
 
     /// Where to write.
@@ -49,9 +60,24 @@ impl<'a> Change<'a> {
         &self.transaction
     }
 
+    /// What is written together with what is told: writes that decide nothing, and that nothing in this change reads.
+    pub const fn later(&mut self) -> &mut Batch {
+        &mut self.later
+    }
+
+    /// Takes what was to be written later, for a statement that needs it before.
+    pub fn take_later(&mut self) -> Batch {
+        std::mem::take(&mut self.later)
+    }
+
     /// Holds everybody else off who asks for the same lock, until the end of the change.
     pub async fn lock(&self, area: &str, key: &str) -> Result<(), StorageError> {
         Database::lock(&self.transaction, area, key).await
+    }
+
+    /// Who asked for it, as far as text messages are counted; nobody where the program itself did.
+    pub const fn asker(&self) -> Option<&Asker> {
+        self.asker.as_ref()
     }
 
     /// Adds an audit row.
@@ -73,16 +99,31 @@ impl<'a> Change<'a> {
         self.events.push(NewEvent { id: self.app.entropy.uuid(self.now), kind, user_id, session_id, at: self.now });
     }
 
-    /// Adds a message for the courier.
-    pub async fn send(&mut self, message: NewMessage) -> Result<(), StorageError> {
+    /// Adds a message for the courier. A text message is counted before it is written, as a notice.
+    pub fn send(&mut self, message: NewMessage) {
+        if message.channel == Channel::Sms {
+            self.texts.push(message);
+        } else {
+            self.send_counted(message);
+        }
+    }
+
+    /// Adds a message that was counted where that matters.
+    pub fn send_counted(&mut self, message: NewMessage) {
         self.has_messages = true;
-        enqueue_message::run(&self.transaction, &self.app.secret_box, &self.app.entropy, message).await.map(drop)
+        enqueue_message::run(&mut self.later, &self.app.secret_box, &self.app.entropy, message);
     }
 
     /// Writes what is to be told, commits, and tells it.
-    pub async fn commit(self) -> Result<(), StorageError> {
-        audit::insert(&self.transaction, self.app.epoch, self.audit, self.request.as_ref(), self.now).await?;
-        let events = account_events::insert(&self.transaction, self.app.epoch, &self.events).await?;
+    pub async fn commit(mut self) -> Result<(), StorageError> {
+        for mut notice in std::mem::take(&mut self.texts) {
+            if !limit_sms::allows_notice(self.app, &notice.recipient, self.now).await {
+                notice.delivery = Delivery::Decoy;
+            }
+            self.send_counted(notice);
+        }
+        audit::insert_later(&mut self.later, self.app.epoch, self.audit, self.request.as_ref(), self.now);
+        let events = account_events::insert(&self.transaction, self.app.epoch, &self.events, self.later).await?;
         self.transaction.commit().await?;
         self.app.events.publish(&events);
         if self.has_messages {

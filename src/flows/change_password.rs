@@ -13,7 +13,7 @@ use crate::{
     domain::password::{Password, PasswordRefusal, Weakness},
     ephemeral::rate_limits::{Rule, ip_subject},
     outbound::message::Template,
-    storage::{attempt_counters, audit::Entry, known_devices, link_tokens, sessions::Which, users as storage},
+    storage::{attempt_counters, audit::Entry, error::StorageError, known_devices, link_tokens, sessions::Which, users as storage},
 };
 
 /// What is typed.
@@ -81,26 +81,31 @@ pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<Outcome, Fa
         return Err(Failure::Refused(Refusal::CredentialsInvalid));
     }
     let revoked = revoke_sessions::end(&mut change, me, Which::AllOfBut(user.id, me.live.session.id), "password changed").await?;
+    change.audit(Entry::success("password_change", Category::Security, Some(user.id)).in_session(me.live.session.id));
+    tell_changed(app, caller, &mut change, &user).await?;
+    change.commit().await?;
+    Ok(Outcome { user: with_password(user, new_hash, now), revoked })
+}
+
+/// What goes with every new password, besides the sessions: trust in devices and links that could set another one end, and the owner is told.
+pub async fn tell_changed(app: &App, caller: &Caller, change: &mut Change<'_>, user: &users::Model) -> Result<(), StorageError> {
+    let now = change.now;
     known_devices::revoke_trust(change.db(), user.id).await?;
     link_tokens::consume_all_of_user(change.db(), user.id, &[Purpose::PasswordReset, Purpose::MagicLink, Purpose::Invitation], now).await?;
     change.tell(Kind::PasswordChanged, user.id);
-    change.audit(Entry::success("password_change", Category::Security, Some(user.id)).in_session(me.live.session.id));
-    for message in notify::all_contacts(app, caller, &user, &Template::PasswordChanged(notify::sighting(caller, now)), now) {
-        change.send(message).await?;
+    for message in notify::all_contacts(app, caller, user, &Template::PasswordChanged(notify::sighting(caller, now)), now) {
+        change.send(message);
     }
-    change.commit().await?;
-    let user = users::Model {
-        password_hash: Some(new_hash),
-        last_password_change_at: Some(now),
-        updated_at: now,
-        version: user.version + 1,
-        ..user
-    };
-    Ok(Outcome { user, revoked })
+    Ok(())
+}
+
+/// The account as it is after the change.
+pub fn with_password(user: users::Model, hash: String, now: Timestamp) -> users::Model {
+    users::Model { password_hash: Some(hash), last_password_change_at: Some(now), updated_at: now, version: user.version + 1, ..user }
 }
 
 /// What must not make a password.
-fn personal_words(user: &users::Model) -> Vec<String> {
+pub fn personal_words(user: &users::Model) -> Vec<String> {
     let words = [&user.email, &user.phone, &user.username, &user.display_name, &user.full_name, &user.first_name, &user.last_name];
     words.into_iter().flatten().cloned().collect()
 }

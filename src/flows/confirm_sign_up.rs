@@ -3,6 +3,7 @@
 //! 1. The challenge must be one of a sign-up; nothing is counted against another purpose.
 //! 2. The attempt is counted twice before it is checked: against the budget of the contact, and against the challenge.
 //! 3. The code.
+//!    The code of an account that exists already (`VerificationRequired`) proves its contact instead.
 //! 4. One change: the challenge is spent, the account made, the session begun. A taken username undoes it and gives the attempt back.
 
 use entity::{
@@ -15,23 +16,20 @@ use uuid::Uuid;
 use super::{
     caller::Caller,
     change::{self, Change},
+    check_code::{self, Budget},
     failure::Failure,
-    issue_tokens, lockout,
-    make_account::{self, PasswordOfSignUp, Taken},
+    issue_tokens,
+    make_account::{self, Taken, TypedBy},
     sign_in::SignedIn,
     start_session::{self, NewSession},
+    verify_at_sign_in,
 };
 use crate::{
     app::App,
     clock::Timestamp,
-    crypto::keyed_hash,
     domain::username::Username,
-    ephemeral::challenges::{Challenge, Purpose, Reservation as Attempt, State},
-    storage::{
-        attempt_counters::{self, Counted, Reservation},
-        audit::Entry,
-        pending_sign_ups as storage, spent_tokens,
-    },
+    ephemeral::challenges::{Challenge, Purpose},
+    storage::{audit::Entry, pending_sign_ups as storage, spent_tokens},
 };
 
 /// What is typed.
@@ -95,13 +93,17 @@ pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<SignedIn, F
 
 async fn confirm(app: &App, caller: &Caller, input: Input, now: Timestamp) -> Result<SignedIn, Failure<Refusal>> {
     let username = parse_username(input.username.as_deref()).ok_or(Failure::Refused(Refusal::UsernameInvalid))?;
-    let unknown = || Failure::Refused(Refusal::CodeInvalid { attempts_left: None });
-    let id = Uuid::try_parse(&input.challenge_id).map_err(|_| unknown())?;
-    let challenge = app.challenges.find(id, now).await?.filter(|challenge| challenge.purpose == Purpose::SignUp).ok_or_else(unknown)?;
-    let budget = lockout::code_budget_key(app, &challenge.contact);
-    let counted = Counted { kind: lockout::CODE, key: &budget, user_id: None };
-    let challenge = check_code(app, challenge, &input.code, &counted, now).await?;
-    match make(app, caller, &challenge, username, input.delivery, now).await {
+    let challenge = check_code::find(app, &input.challenge_id, Purpose::SignUp, now).await.map_err(refused)?;
+    let id = challenge.id;
+    let challenge = check_code::run(app, challenge, &input.code, Budget::OfContact, now).await.map_err(refused)?;
+    let ended = match challenge.user_id {
+        Some(user_id) => {
+            let signed_in = verify_at_sign_in::finish(app, caller, (&challenge, user_id), input.delivery, now).await;
+            signed_in.map(|signed_in| (signed_in, Vec::new()))
+        }
+        None => make(app, caller, &challenge, username, input.delivery, now).await,
+    };
+    match ended {
         Ok((signed_in, ended_challenges)) => {
             // The spent token has the last word; this lets other tabs see that it is done.
             let _ = app.challenges.finish(id, now).await;
@@ -118,49 +120,12 @@ async fn confirm(app: &App, caller: &Caller, input: Input, now: Timestamp) -> Re
     }
 }
 
-/// Counts the attempt, checks the code, and takes the count against the contact back where it was right.
-async fn check_code(
-    app: &App,
-    challenge: Challenge,
-    code: &str,
-    counted: &Counted<'_>,
-    now: Timestamp,
-) -> Result<Challenge, Failure<Refusal>> {
-    refuse_ended(&challenge)?;
-    let policy = lockout::code_policy(&app.config);
-    let id = app.entropy.uuid(now);
-    if let Reservation::Locked { .. } = attempt_counters::reserve(app.database.write(), counted, &policy, id, now).await? {
-        return Err(Failure::Refused(Refusal::TooManyAttempts));
-    }
-    let attempt = match app.challenges.reserve(challenge.id, now).await {
-        Ok(Attempt::Reserved(challenge)) => challenge,
-        not_reserved => {
-            attempt_counters::give_back(app.database.write(), counted, &policy, now).await?;
-            return Err(match not_reserved? {
-                Attempt::Refused(challenge) => refuse_ended(&challenge).err().unwrap_or(Failure::Refused(Refusal::TooManyAttempts)),
-                _ => Failure::Refused(Refusal::CodeExpired),
-            });
-        }
-    };
-    let right = attempt.code_hash.is_some_and(|hash| keyed_hash::code_matches(&app.key_ring, attempt.id, code.trim(), &hash));
-    if !right {
-        if attempt.attempts_left == 0 {
-            // The last one is spent: its page may say so from now on.
-            let _ = app.challenges.exhaust(attempt.id, now).await;
-        }
-        return Err(Failure::Refused(Refusal::CodeInvalid { attempts_left: Some(attempt.attempts_left) }));
-    }
-    attempt_counters::give_back(app.database.write(), counted, &policy, now).await?;
-    Ok(attempt)
-}
-
-fn refuse_ended(challenge: &Challenge) -> Result<(), Failure<Refusal>> {
-    match challenge.state {
-        State::Pending => Ok(()),
-        State::Done => Err(Failure::Refused(Refusal::CodeInvalid { attempts_left: None })),
-        State::Expired => Err(Failure::Refused(Refusal::CodeExpired)),
-        State::Exhausted => Err(Failure::Refused(Refusal::TooManyAttempts)),
-    }
+fn refused(failure: Failure<check_code::Refusal>) -> Failure<Refusal> {
+    failure.map(|refusal| match refusal {
+        check_code::Refusal::Invalid { attempts_left } => Refusal::CodeInvalid { attempts_left },
+        check_code::Refusal::Expired => Refusal::CodeExpired,
+        check_code::Refusal::TooManyAttempts => Refusal::TooManyAttempts,
+    })
 }
 
 async fn make(
@@ -181,8 +146,7 @@ async fn make(
         // Another sign-up of this contact was finished first, or this one was replaced; the code was right, so the person may know.
         return Err(Failure::Refused(taken));
     };
-    let username = username.or_else(|| claimed_username(&sign_up));
-    let made = make_account::run(app, caller, &mut change, &sign_up, username, PasswordOfSignUp::Kept).await.map_err(|failure| {
+    let made = make_account::run(app, caller, &mut change, &sign_up, username, TypedBy::Prover).await.map_err(|failure| {
         failure.map(|conflict| match conflict {
             Taken::Username => Refusal::UsernameTaken,
             Taken::Contact => taken,
@@ -207,7 +171,8 @@ pub fn claimed_username(sign_up: &pending_sign_ups::Model) -> Option<Username> {
     sign_up.username.as_deref().and_then(Username::parse)
 }
 
-const fn contact_taken(channel: Channel) -> Refusal {
+/// What a proved contact of somebody else is told as.
+pub const fn contact_taken(channel: Channel) -> Refusal {
     match channel {
         Channel::Email => Refusal::EmailTaken,
         Channel::Sms => Refusal::PhoneTaken,

@@ -4,7 +4,7 @@ use entity::{
     account_events::Kind,
     user_audit_log::Category,
     user_sessions::Actor,
-    users::{self, Role, Status},
+    users::{self, Role},
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -52,31 +52,12 @@ pub async fn run(app: &App, input: Input) -> Result<Uuid, Failure<Refusal>> {
         return Err(Failure::Refused(Refusal::Weak(weakness)));
     }
     let user = users::Model {
-        id: app.entropy.uuid(now),
         email: Some(email.as_str().to_owned()),
         email_verified_at: Some(now),
-        phone: None,
-        phone_verified_at: None,
-        username: None,
-        display_name: None,
-        full_name: None,
-        first_name: None,
-        last_name: None,
-        bio: None,
-        locale: None,
-        date_of_birth: None,
-        country: None,
-        state: None,
-        postal_code: None,
         password_hash: Some(app.passwords.hash(password).await?),
         last_password_change_at: Some(now),
         role: Role::Admin,
-        status: Status::Active,
-        metadata: json!({}),
-        last_login_at: None,
-        version: 1,
-        created_at: now,
-        updated_at: now,
+        ..users::Model::new(app.entropy.uuid(now), now)
     };
     let id = user.id;
     let mut change = Change::begin_own(app, now).await?;

@@ -3,23 +3,17 @@
 //! Whoever calls rings the [`Bell`](crate::outbound::bell::Bell) once the transaction is committed, and never waits for the delivery.
 
 use entity::messages::{Model, State};
-use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use crate::{
     crypto::secret_box::SecretBox,
     entropy::Entropy,
     outbound::message::{NewMessage, SECRET_PURPOSE},
-    storage::{error::StorageError, messages},
+    storage::{batch::Batch, messages},
 };
 
-/// Seals code and link token, and inserts the message. Returns its id. A decoy costs the same.
-pub async fn run(
-    transaction: &impl ConnectionTrait,
-    secret_box: &SecretBox,
-    entropy: &Entropy,
-    message: NewMessage,
-) -> Result<Uuid, StorageError> {
+/// Seals code and link token, and adds the message to what is about to be written. Returns its id. A decoy costs the same.
+pub fn run(batch: &mut Batch, secret_box: &SecretBox, entropy: &Entropy, message: NewMessage) -> Uuid {
     let id = entropy.uuid(message.created_at);
     let sealed = secret_box.seal(SECRET_PURPOSE, &message.secret.encode(id, message.delivery), entropy);
     let row = Model {
@@ -40,6 +34,6 @@ pub async fn run(
         created_at: message.created_at,
         updated_at: message.created_at,
     };
-    messages::insert(transaction, row).await?;
-    Ok(id)
+    messages::insert_later(batch, row);
+    id
 }

@@ -65,7 +65,7 @@ impl<R> Failure<R> {
 impl<R> From<StorageError> for Failure<R> {
     fn from(error: StorageError) -> Self {
         match error {
-            StorageError::Unavailable => Self::Overloaded { retry_after: STORE_RETRY },
+            StorageError::Unavailable | StorageError::Orphan => Self::Overloaded { retry_after: STORE_RETRY },
             other => Self::Fault(Fault::Storage(other)),
         }
     }

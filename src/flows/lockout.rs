@@ -84,6 +84,11 @@ pub fn code_budget_key(app: &App, contact: &str) -> [u8; 32] {
     keyed_hash::counter_key(&app.key_ring, CODE, &[b"contact", contact.as_bytes()])
 }
 
+/// The key of the budget of wrong codes that a live session or a known device has for itself.
+pub fn own_code_budget_key(app: &App, id: Uuid) -> [u8; 32] {
+    keyed_hash::counter_key(&app.key_ring, CODE, &[b"own", id.as_bytes()])
+}
+
 /// Five failures lock, each lock twice as long as the one before.
 pub fn password_policy(config: &Config) -> Policy {
     let rule = &config.lockout;

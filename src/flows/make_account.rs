@@ -1,16 +1,11 @@
 //! Makes the account of a proved contact, inside a change: the user, the end of every other sign-up with that contact, event, audit row and welcome.
+//! Accounts that held the contact without ever proving it lose it.
 
-use entity::{
-    Channel,
-    account_events::Kind,
-    pending_sign_ups,
-    user_audit_log::Category,
-    users::{self, Role, Status},
-};
+use entity::{Channel, account_events::Kind, pending_sign_ups, user_audit_log::Category, users};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{caller::Caller, change::Change, failure::Failure, notify};
+use super::{caller::Caller, change::Change, failure::Failure, notify, release_contact};
 use crate::{
     app::App,
     domain::{profile::Profile, username::Username},
@@ -18,13 +13,13 @@ use crate::{
     storage::{audit::Entry, error::StorageError, pending_sign_ups as sign_ups, users as storage},
 };
 
-/// Whether the password of the sign-up becomes the account's.
+/// Whether what was typed at the sign-up (password, username, profile) becomes the account's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PasswordOfSignUp {
-    /// Who proved the contact is who chose it.
-    Kept,
-    /// Perhaps not: the account has none.
-    Dropped,
+pub enum TypedBy {
+    /// Who proved the contact is who typed it.
+    Prover,
+    /// Perhaps somebody else, who knew the address alone: the account begins with nothing of it.
+    Anybody,
 }
 
 /// What stands in the way.
@@ -44,26 +39,28 @@ pub struct Made {
     pub ended_challenges: Vec<Uuid>,
 }
 
-/// Makes it. Where something is taken, the change must be abandoned.
+/// Makes it, with `username` instead of the one of the sign-up if there is one. Where something is taken, the change must be abandoned.
 pub async fn run(
     app: &App,
     caller: &Caller,
     change: &mut Change<'_>,
     sign_up: &pending_sign_ups::Model,
     username: Option<Username>,
-    password: PasswordOfSignUp,
+    typed_by: TypedBy,
 ) -> Result<Made, Failure<Taken>> {
     let now = change.now;
-    let profile = Profile::from_json(sign_up.profile.clone());
+    let (profile, password_hash, claimed) = match typed_by {
+        TypedBy::Prover => (Profile::from_json(sign_up.profile.clone()), sign_up.password_hash.clone(), sign_up.username.clone()),
+        TypedBy::Anybody => (Profile::default(), None, None),
+    };
+    let username = username.map(|username| username.as_str().to_owned()).or(claimed);
     let by_email = sign_up.channel == Channel::Email;
-    let password_hash = sign_up.password_hash.clone().filter(|_| password == PasswordOfSignUp::Kept);
     let user = users::Model {
-        id: app.entropy.uuid(now),
         email: by_email.then(|| sign_up.contact.clone()),
         email_verified_at: by_email.then_some(now),
         phone: (!by_email).then(|| sign_up.contact.clone()),
         phone_verified_at: (!by_email).then_some(now),
-        username: username.map(|username| username.as_str().to_owned()),
+        username,
         display_name: profile.display_name,
         full_name: profile.full_name,
         first_name: profile.first_name,
@@ -76,20 +73,15 @@ pub async fn run(
         postal_code: profile.postal_code,
         last_password_change_at: password_hash.as_ref().map(|_| now),
         password_hash,
-        role: Role::User,
-        status: Status::Active,
-        metadata: json!({}),
-        last_login_at: None,
-        version: 1,
-        created_at: now,
-        updated_at: now,
+        ..users::Model::new(app.entropy.uuid(now), now)
     };
     storage::insert(change.db(), user.clone()).await.map_err(taken)?;
     let ended_challenges = sign_ups::consume_all_of_contact(change.db(), sign_up.channel, &sign_up.contact).await?;
+    release_contact::run(change, (sign_up.channel, &sign_up.contact), user.id).await?;
     change.tell(Kind::Created, user.id);
     change.audit(Entry::success("account_created", Category::Account, Some(user.id)).with(json!({ "channel": sign_up.channel.as_str() })));
     for message in notify::all_contacts(app, caller, &user, &Template::AccountCreated {}, now) {
-        change.send(message).await?;
+        change.send(message);
     }
     Ok(Made { user, ended_challenges })
 }

@@ -4,18 +4,18 @@
 //! 2. Hash, also where there is no account or it has no password: that costs the same time.
 //! 3. Wrong: the attempt stays counted; the one that locked the account is told to its owner. Right: the counter is cleared.
 
-use entity::{Timestamp, account_events::Kind, user_audit_log::Category, users};
+use entity::{Timestamp, account_events::Kind, link_tokens::Purpose, user_audit_log::Category, users};
 
 use super::{
     caller::Caller,
     change::{self, Change},
     failure::Failure,
     lockout::{self, PasswordCounter, Subject},
-    notify,
+    notify::{self, NoticeLink},
 };
 use crate::{
     app::App,
-    crypto::password_hash::Verdict,
+    crypto::password_hash::{Overloaded, Verdict},
     domain::password::Password,
     outbound::message::Template,
     storage::{
@@ -91,7 +91,7 @@ pub async fn guess<R>(app: &App, caller: &Caller, attempt: Guess<'_>, now: Times
         }
     };
     let verdict = match attempt.password {
-        Some(password) => match app.passwords.verify(password.clone(), attempt.hash.map(str::to_owned)).await {
+        Some(password) => match verify(app, password, attempt.hash).await {
             Ok(verdict) => verdict,
             Err(overloaded) => {
                 attempt_counters::give_back(app.database.write(), &counter.counted(), &policy, now).await?;
@@ -106,11 +106,23 @@ pub async fn guess<R>(app: &App, caller: &Caller, attempt: Guess<'_>, now: Times
             let mut change = Change::begin(app, caller, now).await?;
             change.audit(failed(&attempt, user, "CREDENTIALS_INVALID"));
             if let Some(until) = row.locked_until {
-                tell_locked(app, caller, &mut change, &attempt, user, until).await?;
+                tell_locked(app, caller, &mut change, &attempt, (user, until)).await?;
             }
             change.commit().await?;
             Ok(Proof::Wrong)
         }
+    }
+}
+
+/// A text that is not in NFKC is tried as it was typed too: an imported hash may be made of that. Whose hash it is makes no difference in time.
+async fn verify(app: &App, password: &Password, hash: Option<&str>) -> Result<Verdict, Overloaded> {
+    let verdict = app.passwords.verify(password.clone(), hash.map(str::to_owned)).await?;
+    match (verdict, password.as_typed()) {
+        (Verdict::Wrong, Some(typed)) => {
+            let typed = zeroize::Zeroizing::new(typed.as_bytes().to_vec());
+            app.passwords.verify(typed, hash.map(str::to_owned)).await
+        }
+        (verdict, _) => Ok(verdict),
     }
 }
 
@@ -123,8 +135,7 @@ async fn tell_locked<R>(
     caller: &Caller,
     change: &mut Change<'_>,
     attempt: &Guess<'_>,
-    user: Option<&users::Model>,
-    until: Timestamp,
+    (user, until): (Option<&users::Model>, Timestamp),
 ) -> Result<(), Failure<R>> {
     let mut entry = Entry::failure("account_locked", Category::Security, user.map(|user| user.id), "ACCOUNT_LOCKED");
     entry.actor = entity::user_sessions::Actor::Security;
@@ -133,9 +144,8 @@ async fn tell_locked<R>(
     // What locks one device alone is nothing that the account's owner has to act on.
     if let (Some(user), Subject::Account(_)) = (user, attempt.subject) {
         change.tell(Kind::Locked, user.id);
-        if let Some(message) = notify::first_contact(app, caller, user, &Template::AccountLocked { until }, change.now) {
-            change.send(message).await?;
-        }
+        let link = NoticeLink { purpose: Purpose::Unlock, session_id: None, expires_at: change.now + app.config.links.unlock_ttl };
+        notify::first_contact_with_link(app, caller, change, (user, Template::AccountLocked { until }), link).await?;
     }
     Ok(())
 }

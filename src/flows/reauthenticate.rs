@@ -12,18 +12,24 @@ use serde_json::json;
 
 use super::{
     caller::{Caller, SignedIn},
-    change::Change,
+    change::{self, Change},
+    check_code::{self, Budget},
     failure::Failure,
     issue_tokens,
-    lockout::Subject,
+    lockout::{PasswordCounter, Subject},
+    proof,
     prove_password::{self, Attempt, Proof},
     refresh_session::{self, Outcome},
+    request_reauthentication_code,
 };
 use crate::{
     app::App,
     clock::Timestamp,
     domain::password::Password,
-    ephemeral::rate_limits::{Rule, ip_subject},
+    ephemeral::{
+        challenges::Purpose,
+        rate_limits::{Rule, ip_subject},
+    },
     storage::{attempt_counters, audit::Entry, known_devices, sessions, sessions::Branches, users as user_storage},
 };
 
@@ -31,6 +37,13 @@ use crate::{
 pub enum Given {
     /// As typed.
     Password(String),
+    /// A code, for an account that has nothing better.
+    Code {
+        /// As `requestReauthenticationCode` gave it.
+        challenge_id: String,
+        /// As typed.
+        code: String,
+    },
 }
 
 /// Why not.
@@ -45,6 +58,16 @@ pub enum Refusal {
         /// When it was refused.
         now: Timestamp,
     },
+    /// The code is none.
+    Code(proof::Refusal),
+    /// The account has something better than a code by now.
+    MethodDisabled,
+}
+
+/// A proof, to be used up by the change that follows.
+enum Proved {
+    Password(PasswordCounter),
+    Code(super::proof::Proof),
 }
 
 /// Proves it.
@@ -52,17 +75,73 @@ pub async fn run(app: &App, caller: &Caller, given: Given) -> Result<Outcome, Fa
     let now = app.clock.now();
     let me = caller.signed_in().map_err(Failure::Unauthenticated)?;
     app.rate_limits.take(Rule::SignInPerIp, &ip_subject(caller.ip), now).await?;
-    let Given::Password(typed) = given;
-    let proof = prove(app, caller, me, &typed, "reauthentication", now).await?;
-    let counter = match proof {
-        Proof::Right { counter, .. } => counter,
-        Proof::Wrong => return Err(Failure::Refused(Refusal::CredentialsInvalid)),
-        Proof::Locked { until } => return Err(Failure::Refused(Refusal::Locked { until, now })),
+    let proved = match given {
+        Given::Password(typed) => match prove(app, caller, me, &typed, "reauthentication", now).await? {
+            Proof::Right { counter, .. } => Proved::Password(counter),
+            Proof::Wrong => return Err(Failure::Refused(Refusal::CredentialsInvalid)),
+            Proof::Locked { until } => return Err(Failure::Refused(Refusal::Locked { until, now })),
+        },
+        Given::Code { challenge_id, code } => {
+            let checked = check_own_code(app, me, (&challenge_id, &code), now).await;
+            if let Err(Failure::Refused(refusal)) = &checked {
+                let code = match refusal {
+                    Refusal::Code(refusal) => refusal.code(),
+                    _ => "METHOD_DISABLED",
+                };
+                let entry = Entry::failure("reauthentication", Category::Authentication, Some(me.live.user.id), code);
+                change::record(app, caller, vec![entry.in_session(me.live.session.id)], now).await?;
+            }
+            Proved::Code(checked?)
+        }
     };
+    let result = make_recent(app, caller, me, &proved, now).await;
+    if let Proved::Code(code) = &proved {
+        match &result {
+            Ok(_) => code.finish(app, now).await,
+            Err(_) => code.give_back(app, now).await,
+        }
+    }
+    result
+}
+
+/// The code must have been asked for by this very session, and count for the account as it is now.
+async fn check_own_code(
+    app: &App,
+    me: &SignedIn,
+    (challenge_id, code): (&str, &str),
+    now: Timestamp,
+) -> Result<super::proof::Proof, Failure<Refusal>> {
+    let refused = |failure: Failure<check_code::Refusal>| failure.map(|refusal| Refusal::Code(refusal.into()));
+    let unknown = || Failure::Refused(Refusal::Code(proof::Refusal::CodeInvalid { attempts_left: None }));
+    let challenge = check_code::find(app, challenge_id, Purpose::Reauthentication, now).await.map_err(refused)?;
+    if challenge.subject != Some(me.live.session.id) {
+        return Err(unknown());
+    }
+    let user = user_storage::find_by_id(app.database.write(), me.live.user.id).await?.ok_or_else(unknown)?;
+    let wanted = (challenge.channel, challenge.contact.clone());
+    if !request_reauthentication_code::channels(app, &user).contains(&wanted) {
+        return Err(Failure::Refused(Refusal::MethodDisabled));
+    }
+    let checked = check_code::run(app, challenge, code, Budget::Own(me.live.session.id), now).await.map_err(refused)?;
+    Ok(super::proof::Proof::Code(checked))
+}
+
+async fn make_recent(app: &App, caller: &Caller, me: &SignedIn, proved: &Proved, now: Timestamp) -> Result<Outcome, Failure<Refusal>> {
     let user_id = me.live.user.id;
     let mut change = Change::begin(app, caller, now).await?;
-    attempt_counters::clear(change.db(), counter.counted().kind, counter.counted().key).await?;
-    if !sessions::advance_authentication(change.db(), me.live.session.id, with_method(&me.live.session, "pwd"), now).await? {
+    let method = match proved {
+        Proved::Password(counter) => {
+            attempt_counters::clear_later(change.later(), counter.counted().kind, counter.counted().key);
+            "pwd"
+        }
+        Proved::Code(code) => {
+            if !code.spend(app, &change).await? {
+                return Err(Failure::Refused(Refusal::Code(code.gone())));
+            }
+            "otp"
+        }
+    };
+    if !sessions::advance_authentication(change.db(), me.live.session.id, with_method(&me.live.session, method), now).await? {
         return Err(Failure::Unauthenticated(super::caller::Reason::SessionEnded));
     }
     change.tell_session(Kind::SessionRefreshed, user_id, me.live.session.id);

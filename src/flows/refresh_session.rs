@@ -253,7 +253,7 @@ async fn end_stolen(app: &App, caller: &Caller, session: &user_sessions::Model, 
             change.audit(entry);
             let template = Template::RefreshTokenReused(notify::sighting(caller, now));
             for message in notify::all_contacts(app, caller, user, &template, now) {
-                change.send(message).await?;
+                change.send(message);
             }
         }
         change.commit().await

@@ -13,6 +13,7 @@ use crate::{
     app::App,
     storage::{
         audit::Entry,
+        error::StorageError,
         sessions::{self, Ending, Which},
     },
 };
@@ -57,13 +58,18 @@ pub async fn end<R>(change: &mut Change<'_>, me: &SignedIn, which: Which, reason
         return Err(Failure::Unauthenticated(Reason::SessionEnded));
     }
     let ending = Ending { by: Actor::User, reason, suspicious: false };
+    Ok(end_for_owner(change, user_id, which, ending).await?)
+}
+
+/// Ends sessions of a user who need not be signed in, inside a change, with event and audit row for each.
+pub async fn end_for_owner(change: &mut Change<'_>, user_id: Uuid, which: Which, ending: Ending) -> Result<Vec<Uuid>, StorageError> {
     let ended = sessions::revoke(change.db(), which, ending, change.now).await?;
     for id in &ended {
         change.tell_session(Kind::SessionRevoked, user_id, *id);
         change.audit(
             Entry::success("session_revoked", Category::Security, Some(user_id))
                 .in_session(*id)
-                .with(serde_json::json!({ "reason": reason })),
+                .with(serde_json::json!({ "reason": ending.reason })),
         );
     }
     Ok(ended)

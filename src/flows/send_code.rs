@@ -6,11 +6,14 @@ use entity::{
 };
 use uuid::Uuid;
 
-use super::{change::Change, failure::Failure};
+use super::{change::Change, failure::Failure, limit_sms};
 use crate::{
     app::App,
     crypto::{keyed_hash, opaque_token::OpaqueToken},
-    domain::code::{CODES, Code},
+    domain::{
+        code::{CODES, Code},
+        contact::Contact,
+    },
     ephemeral::challenges::Challenge,
     outbound::message::{Delivery, MessageSecret, NewMessage, Template},
     storage::link_tokens as storage,
@@ -44,12 +47,30 @@ impl Secrets {
     }
 }
 
-/// Which sign-up a link finishes, and until when.
-pub struct LinkOf {
-    /// The pending sign-up.
-    pub pending_sign_up_id: Uuid,
-    /// Its end.
-    pub expires_at: Timestamp,
+/// What the link of the message is for. Each names the end of the link.
+pub enum LinkOf {
+    /// It finishes a sign-up.
+    SignUp {
+        /// The pending one.
+        pending_sign_up_id: Uuid,
+        /// Its end.
+        expires_at: Timestamp,
+    },
+    /// It does for an account what the code does.
+    Account {
+        /// Which account; null where there is none: then the token reaches nobody.
+        user_id: Option<Uuid>,
+        /// What it does.
+        purpose: Purpose,
+        /// The browser that asked, where that matters.
+        device_hash: Option<[u8; 32]>,
+        /// The attempt at a reset that it belongs to.
+        reset_attempt_id: Option<Uuid>,
+        /// Its end.
+        expires_at: Timestamp,
+    },
+    /// The message carries a code alone.
+    None,
 }
 
 /// What is sent besides the secrets.
@@ -62,7 +83,7 @@ pub struct Letter {
     pub delivery: Delivery,
 }
 
-/// Writes the link's token and the message.
+/// Writes the link's token and the message. A code by text message takes its share of what these may cost.
 pub async fn run<R>(
     app: &App,
     change: &mut Change<'_>,
@@ -71,28 +92,36 @@ pub async fn run<R>(
     link_of: LinkOf,
     letter: Letter,
 ) -> Result<(), Failure<R>> {
-    if let Some(link) = &secrets.link {
-        let row = link_tokens::Model {
-            id: app.entropy.uuid(change.now),
-            user_id: None,
-            pending_sign_up_id: Some(link_of.pending_sign_up_id),
-            purpose: Purpose::EmailVerification,
-            contact: challenge.contact.clone(),
-            session_id: None,
-            token_hash: link.hash().to_vec(),
-            expires_at: link_of.expires_at,
-            used_at: None,
-            created_at: change.now,
-        };
-        storage::insert_for_sign_up(change.db(), row).await?;
+    if challenge.channel == Channel::Sms {
+        limit_sms::take(app, change.asker(), &challenge.contact, change.now).await?;
     }
-    let expires_at = if secrets.link.is_some() { link_of.expires_at } else { challenge.expires_at };
+    run_counted(app, change, challenge, secrets, link_of, letter).await
+}
+
+/// The same for a code that has its share already.
+pub async fn run_counted<R>(
+    app: &App,
+    change: &mut Change<'_>,
+    challenge: &Challenge,
+    secrets: Secrets,
+    link_of: LinkOf,
+    letter: Letter,
+) -> Result<(), Failure<R>> {
+    let mut delivery = letter.delivery;
+    if challenge.channel == Channel::Sms {
+        // Flows refuse such a number before; one that was proved while its country was allowed gets nothing any more.
+        if !Contact::from_canonical(&challenge.contact).is_some_and(|contact| app.reaches_contact(&contact)) {
+            delivery = Delivery::Decoy;
+        }
+    }
+    let link = secrets.link.as_ref().filter(|_| !matches!(link_of, LinkOf::None));
+    let mut expires_at = challenge.expires_at;
+    if let Some(link) = link {
+        expires_at = store_link(app, change, challenge, link, link_of).await?;
+    }
     let secret = match letter.template {
-        Template::SignUpContactTaken {} => MessageSecret::none(),
-        _ => MessageSecret {
-            code: Some(secrets.code.as_str().to_owned()),
-            link_token: secrets.link.as_ref().map(|link| link.raw().to_owned()),
-        },
+        Template::SignUpContactTaken {} | Template::EmailChangeTaken {} | Template::PhoneChangeTaken {} => MessageSecret::none(),
+        _ => MessageSecret { code: Some(secrets.code.as_str().to_owned()), link_token: link.map(|link| link.raw().to_owned()) },
     };
     let message = NewMessage {
         user_id: challenge.user_id,
@@ -103,8 +132,48 @@ pub async fn run<R>(
         locale: letter.locale,
         created_at: change.now,
         expires_at,
-        delivery: letter.delivery,
+        delivery,
     };
-    change.send(message).await?;
+    change.send_counted(message);
     Ok(())
+}
+
+/// Writes the row of a link; returns its end.
+async fn store_link<R>(
+    app: &App,
+    change: &Change<'_>,
+    challenge: &Challenge,
+    link: &OpaqueToken,
+    link_of: LinkOf,
+) -> Result<Timestamp, Failure<R>> {
+    let row = |purpose, expires_at| link_tokens::Model {
+        id: app.entropy.uuid(change.now),
+        user_id: None,
+        pending_sign_up_id: None,
+        purpose,
+        contact: challenge.contact.clone(),
+        session_id: None,
+        token_hash: link.hash().to_vec(),
+        expires_at,
+        used_at: None,
+        created_at: change.now,
+        challenge_id: Some(challenge.id),
+        reset_attempt_id: None,
+        device_hash: None,
+    };
+    match link_of {
+        LinkOf::SignUp { pending_sign_up_id, expires_at } => {
+            let row = link_tokens::Model { pending_sign_up_id: Some(pending_sign_up_id), ..row(Purpose::EmailVerification, expires_at) };
+            storage::insert_for_sign_up(change.db(), row).await?;
+            Ok(expires_at)
+        }
+        LinkOf::Account { user_id, purpose, device_hash, reset_attempt_id, expires_at } => {
+            let device_hash = device_hash.map(|hash| hash.to_vec());
+            let row = link_tokens::Model { user_id, reset_attempt_id, device_hash, ..row(purpose, expires_at) };
+            // A row for nobody too, so that it costs the same; its token reaches nobody, and no flow takes it.
+            storage::insert_for_account(change.db(), row).await?;
+            Ok(expires_at)
+        }
+        LinkOf::None => Ok(challenge.expires_at),
+    }
 }

@@ -4,7 +4,8 @@
 //! 2. Whose identifier it is; from a device that the account knows, its own allowance counts.
 //! 3. The password (counted before it is checked; the same work where there is no account).
 //! 4. Only after the right password: whether the account may be used.
-//! 5. One change: the session, its event, audit rows and the notice about a new device. It holds only if the account still has that
+//! 5. Where no contact of it was ever proved, a code first.
+//! 6. One change: the session, its event, audit rows and the notice about a new device. It holds only if the account still has that
 //!    password and is active.
 
 use entity::{
@@ -13,23 +14,33 @@ use entity::{
     user_sessions::{LoginMethod, TokenDelivery},
     users,
 };
+use uuid::Uuid;
 
 use super::{
     caller::Caller,
     change::{self, Change},
+    even_time,
     failure::Failure,
     issue_tokens::{self, Tokens},
     lockout::Subject,
     prove_password::{self, Attempt, Proof},
     start_session::{self, NewSession},
+    verify_at_sign_in,
 };
 use crate::{
     app::App,
     clock::Timestamp,
     domain::{contact::Identifier, password::Password},
-    ephemeral::rate_limits::{Rule, ip_subject},
+    ephemeral::{
+        challenges::Challenge,
+        rate_limits::{Rule, ip_subject},
+    },
     storage::{
-        attempt_counters, audit::Entry, error::StorageError, known_devices as devices, users as storage, users::SignIn as SignInWrite,
+        attempt_counters,
+        audit::Entry,
+        error::StorageError,
+        known_devices as devices, users as storage,
+        users::{Named, SignIn as SignInWrite},
     },
 };
 
@@ -55,6 +66,14 @@ pub struct SignedIn {
     pub tokens: Tokens,
 }
 
+/// What the right password leads to.
+pub enum Outcome {
+    /// A session.
+    SignedIn(Box<SignedIn>),
+    /// The contact has to be proved first: the code was sent.
+    VerificationRequired(Challenge),
+}
+
 /// Why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -73,15 +92,20 @@ pub enum Refusal {
     Banned,
     /// The same, inactive.
     Inactive,
+    /// A contact has to be proved first, and nothing can be sent to it.
+    ChannelDisabled,
 }
 
 /// Signs in.
-pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<SignedIn, Failure<Refusal>> {
+pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<Outcome, Failure<Refusal>> {
+    even_time::of(Box::pin(sign_in(app, caller, input))).await
+}
+
+async fn sign_in(app: &App, caller: &Caller, input: Input) -> Result<Outcome, Failure<Refusal>> {
     let now = app.clock.now();
     app.rate_limits.take(Rule::SignInPerIp, &ip_subject(caller.ip), now).await?;
     let identifier = Identifier::parse(&input.identifier, app.config.phones.default_country.as_deref());
-    let user = find_user(app, &identifier).await?;
-    let device = find_device(app, caller, user.as_ref()).await?;
+    let (user, device) = find_user_and_device(app, caller, &identifier).await?;
     let subject = match (&user, &device) {
         (Some(user), Some(device)) => Subject::Device(user, device),
         (Some(user), None) => Subject::Account(user),
@@ -104,13 +128,17 @@ pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<SignedIn, F
         return Err(Failure::Refused(refusal));
     }
     let rehashed = if rehash { Some(app.passwords.hash(password).await?) } else { None };
-    let mut change = Change::begin(app, caller, now).await?;
     let old_hash = user.password_hash.clone().unwrap_or_default();
     let write = SignInWrite { password_hash: &old_hash, rehashed: rehashed.as_deref() };
+    if let Some(contact) = verify_at_sign_in::unproved_contact(&user) {
+        attempt_counters::clear(app.database.write(), counter.counted().kind, counter.counted().key).await?;
+        return Ok(Outcome::VerificationRequired(verify_at_sign_in::begin(app, caller, (&user, contact), write, now).await?));
+    }
+    let mut change = Change::begin(app, caller, now).await?;
     if !storage::advance_sign_in(change.db(), user.id, write, now).await? {
         return Err(Failure::Refused(Refusal::CredentialsInvalid));
     }
-    attempt_counters::clear(change.db(), counter.counted().kind, counter.counted().key).await?;
+    attempt_counters::clear_later(change.later(), counter.counted().kind, counter.counted().key);
     let new = NewSession {
         user: &user,
         login_method: LoginMethod::Password,
@@ -124,23 +152,31 @@ pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<SignedIn, F
     let mut tokens = issue_tokens::run(app, &started.session, &user, Some(&started.refresh_token), now)?;
     tokens.device_token = Some(started.device_token);
     let user = users::Model { last_login_at: Some(now), password_hash: rehashed.or(user.password_hash), ..user };
-    Ok(SignedIn { is_new_user: false, user, session: started.session, tokens })
+    Ok(Outcome::SignedIn(Box::new(SignedIn { is_new_user: false, user, session: started.session, tokens })))
 }
 
-async fn find_user(app: &App, identifier: &Identifier) -> Result<Option<users::Model>, StorageError> {
-    let db = app.database.read();
-    match identifier {
-        Identifier::Email(email) => storage::find_by_verified_email(db, email.as_str()).await,
-        Identifier::Phone(phone) => storage::find_by_verified_phone(db, phone.as_str()).await,
-        Identifier::Username(username) => storage::find_by_username(db, username.as_str()).await,
-        // The same question, so that it takes the same time; not with that text, which a database need not take (PostgreSQL no NUL).
-        Identifier::Unrecognised(_) => storage::find_by_username(db, "").await.map(|_| None),
-    }
+/// One question for both, whether or not a device token came, so that it takes the same time for every account.
+async fn find_user_and_device(
+    app: &App,
+    caller: &Caller,
+    identifier: &Identifier,
+) -> Result<(Option<users::Model>, Option<known_devices::Model>), StorageError> {
+    let named = match identifier {
+        Identifier::Email(email) => Named::Email(email.as_str()),
+        Identifier::Phone(phone) => Named::Phone(phone.as_str()),
+        Identifier::Username(username) => Named::Username(username.as_str()),
+        // Nobody; not with that text, which a database need not take (PostgreSQL no NUL).
+        Identifier::Unrecognised(_) => Named::Username(""),
+    };
+    let device_hash = caller.device_hash().unwrap_or_default();
+    let found = storage::find_with_device(app.database.read(), named, &device_hash).await?;
+    Ok(found.map_or((None, None), |(user, device)| (Some(user), device)))
 }
 
-async fn find_device(app: &App, caller: &Caller, user: Option<&users::Model>) -> Result<Option<known_devices::Model>, StorageError> {
+/// The caller's device, where the account knows it; asked for nobody's too, so that it takes the same time.
+pub async fn find_device(app: &App, caller: &Caller, user_id: Option<Uuid>) -> Result<Option<known_devices::Model>, StorageError> {
     match caller.device_hash() {
-        Some(hash) => devices::find(app.database.read(), user.map(|user| user.id).unwrap_or_default(), &hash).await,
+        Some(hash) => devices::find(app.database.read(), user_id.unwrap_or_default(), &hash).await,
         None => Ok(None),
     }
 }
@@ -164,6 +200,7 @@ impl Refusal {
             Self::Suspended => "ACCOUNT_SUSPENDED",
             Self::Banned => "ACCOUNT_BANNED",
             Self::Inactive => "ACCOUNT_INACTIVE",
+            Self::ChannelDisabled => "METHOD_DISABLED",
         }
     }
 }

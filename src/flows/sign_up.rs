@@ -144,7 +144,8 @@ fn parse(app: &App, input: &Input, now: Timestamp) -> Result<Parsed, Vec<Refusal
             Phone::parse(raw, app.config.phones.default_country.as_deref()).map(Contact::Phone).ok_or(Refusal::PhoneInvalid)
         }
     };
-    let contact = contact.and_then(|contact| if app.offers(contact.channel()) { Ok(contact) } else { Err(Refusal::ChannelDisabled) });
+    let offered = |contact: &Contact| app.offers(contact.channel()) && app.reaches_contact(contact);
+    let contact = contact.and_then(|contact| if offered(&contact) { Ok(contact) } else { Err(Refusal::ChannelDisabled) });
     let rules = &app.config.passwords;
     let password = input.password.as_deref().map(|raw| Password::parse(raw, rules.min_length, rules.max_length)).transpose();
     let username = input.username.as_deref().map(|raw| Username::parse(raw).ok_or(Refusal::UsernameInvalid)).transpose();
@@ -158,11 +159,19 @@ fn parse(app: &App, input: &Input, now: Timestamp) -> Result<Parsed, Vec<Refusal
     }
 }
 
-/// What is too easy about a new password, if anything; the product's name counts against it too.
+/// What is too easy about a new password, if anything; the product's name counts against it too, and so do breaches.
 pub async fn judge_password(app: &App, password: Password, mut context: Vec<String>) -> Result<Option<Weakness>, Overloaded> {
     context.push(app.config.messages.product_name.clone());
     let min_strength = app.config.passwords.min_strength;
-    app.passwords.judge(move || weakness(&password, min_strength, &context)).await
+    let (judged, breaches) = (password.clone(), app.breaches.clone());
+    let found = app.passwords.judge(move || {
+        let found = weakness(&judged, min_strength, &context);
+        found.or_else(|| breaches.is_listed(judged.as_ref()).then_some(Weakness::Breached))
+    });
+    match found.await? {
+        None if app.breaches.is_known_to_service(password.as_ref()).await => Ok(Some(Weakness::Breached)),
+        found => Ok(found),
+    }
 }
 
 /// What must not make a password.
@@ -173,7 +182,8 @@ fn personal_words(parsed: &Parsed, profile: &Profile) -> Vec<String> {
     words
 }
 
-async fn find_owner(app: &App, contact: &Contact) -> Result<Option<users::Model>, StorageError> {
+/// Who has proved this contact.
+pub async fn find_owner(app: &App, contact: &Contact) -> Result<Option<users::Model>, StorageError> {
     match contact {
         Contact::Email(email) => user_storage::find_by_verified_email(app.database.read(), email.as_str()).await,
         Contact::Phone(phone) => user_storage::find_by_verified_phone(app.database.read(), phone.as_str()).await,
@@ -202,7 +212,8 @@ fn new_challenge(app: &App, contact: &Contact, meant: Meant, now: Timestamp) -> 
     (challenge, secrets)
 }
 
-fn device(app: &App, caller: &Caller) -> (String, [u8; 32]) {
+/// The token of the caller's device, a new one where it has none, and its hash: how a link knows the browser that began.
+pub fn device(app: &App, caller: &Caller) -> (String, [u8; 32]) {
     if let (Some(token), Some(hash)) = (&caller.device_token, caller.device_hash()) {
         (token.clone(), hash)
     } else {
@@ -222,7 +233,7 @@ async fn write(
 ) -> Result<Vec<uuid::Uuid>, Failure<Vec<Refusal>>> {
     let mut change = Change::begin(app, caller, now).await?;
     change.lock("contact", &row.contact).await?;
-    let link_of = LinkOf { pending_sign_up_id: row.id, expires_at: row.expires_at };
+    let link_of = LinkOf::SignUp { pending_sign_up_id: row.id, expires_at: row.expires_at };
     let replaced = storage::insert_within(change.db(), row, u64::from(app.config.sign_up.per_contact)).await?;
     let template = match owner {
         Some(_) => Template::SignUpContactTaken {},

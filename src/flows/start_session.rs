@@ -3,6 +3,7 @@
 use entity::{
     account_events::Kind,
     known_devices,
+    link_tokens::Purpose,
     user_audit_log::Category,
     user_sessions::{self, Actor, LoginMethod, Status, TokenDelivery},
     users,
@@ -10,7 +11,12 @@ use entity::{
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{caller::Caller, change::Change, failure::Failure, notify};
+use super::{
+    caller::Caller,
+    change::Change,
+    failure::Failure,
+    notify::{self, NoticeLink},
+};
 use crate::{
     app::App,
     crypto::{opaque_token::OpaqueToken, refresh_token::RefreshToken},
@@ -93,19 +99,23 @@ pub async fn run<R>(app: &App, caller: &Caller, change: &mut Change<'_>, new: Ne
         created_at: now,
         updated_at: now,
     };
-    sessions::insert(change.db(), session.clone()).await?;
+    let others = u64::from(limits.max_live).saturating_sub(1);
+    let before = change.take_later();
+    let is_one_too_many = sessions::insert(change.db(), session.clone(), others, before, now).await?;
     change.tell_session(Kind::SessionCreated, new.user.id, session_id);
     change.audit(
         Entry::success("login", Category::Authentication, Some(new.user.id))
             .in_session(session_id)
             .with(json!({ "method": method_name(new.login_method), "newDevice": !is_known })),
     );
-    make_room(app, change, new.user.id, session_id).await?;
+    if is_one_too_many {
+        make_room(change, new.user.id, (session_id, others)).await?;
+    }
     if !is_known && !new.is_new_user {
         let template = Template::NewDevice(notify::sighting(caller, now));
-        if let Some(message) = notify::first_contact(app, caller, new.user, &template, now) {
-            change.send(message).await?;
-        }
+        let link =
+            NoticeLink { purpose: Purpose::DisownSession, session_id: Some(session_id), expires_at: now + app.config.links.disown_ttl };
+        notify::first_contact_with_link(app, caller, change, (new.user, template), link).await?;
     }
     Ok(Started { session, refresh_token, device_token })
 }
@@ -114,25 +124,28 @@ pub async fn run<R>(app: &App, caller: &Caller, change: &mut Change<'_>, new: Ne
 async fn remember_device<R>(
     app: &App,
     caller: &Caller,
-    change: &Change<'_>,
+    change: &mut Change<'_>,
     new: &NewSession<'_>,
     device: &Device,
 ) -> Result<(Uuid, String), Failure<R>> {
     use crate::storage::known_devices as storage;
+    let now = change.now;
     if let (Some(known), Some(token)) = (&new.known_device, &caller.device_token) {
-        storage::advance_last_seen(change.db(), known.id, change.now).await?;
-        return Ok((known.id, token.clone()));
+        let (id, token) = (known.id, token.clone());
+        storage::advance_last_seen_later(change.later(), id, now);
+        return Ok((id, token));
     }
     let (token, hash) = if let (Some(token), Some(hash)) = (&caller.device_token, caller.device_hash()) {
+        // Another sign-in may have made it known meanwhile.
+        if let Some(known) = storage::find(change.db(), new.user.id, &hash).await? {
+            storage::advance_last_seen_later(change.later(), known.id, now);
+            return Ok((known.id, token.clone()));
+        }
         (token.clone(), hash)
     } else {
         let fresh = OpaqueToken::generate(&app.entropy);
         (fresh.raw().to_owned(), fresh.hash())
     };
-    if let Some(known) = storage::find(change.db(), new.user.id, &hash).await? {
-        storage::advance_last_seen(change.db(), known.id, change.now).await?;
-        return Ok((known.id, token));
-    }
     let row = known_devices::Model {
         id: app.entropy.uuid(change.now),
         user_id: new.user.id,
@@ -143,13 +156,12 @@ async fn remember_device<R>(
         created_at: change.now,
     };
     let id = row.id;
-    storage::insert(change.db(), row).await?;
+    storage::insert_later(change.later(), row);
     Ok((id, token))
 }
 
-async fn make_room<R>(app: &App, change: &mut Change<'_>, user_id: Uuid, newest: Uuid) -> Result<(), Failure<R>> {
+async fn make_room<R>(change: &mut Change<'_>, user_id: Uuid, (newest, others): (Uuid, u64)) -> Result<(), Failure<R>> {
     let ending = Ending { by: Actor::System, reason: "too many sessions", suspicious: false };
-    let others = u64::from(app.config.sessions.max_live).saturating_sub(1);
     for ended in sessions::revoke_beyond(change.db(), user_id, (newest, others), ending, change.now).await? {
         change.tell_session(Kind::SessionRevoked, user_id, ended);
         let mut entry =

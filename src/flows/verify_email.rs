@@ -1,8 +1,8 @@
 //! Finishes a sign-up with the token of the link. Signs nobody in: who opens a link may be a mail scanner, or on another device.
 //!
 //! 1. The token must be live, and its sign-up too. Looking uses nothing up.
-//! 2. The password of the sign-up is kept in the browser that began, or with that password (a wrong one counts as a failed sign-in and
-//!    uses nothing up); otherwise it is dropped, for who set it may not be who owns the address.
+//! 2. What was typed at the sign-up is kept in the browser that began, or with its password (a wrong one counts as a failed sign-in and
+//!    uses nothing up); otherwise it is dropped, for who typed it may not be who owns the address.
 //! 3. One change: the token and its challenge are spent, the account is made.
 
 use entity::{
@@ -14,11 +14,12 @@ use entity::{
 use super::{
     caller::Caller,
     change::{self, Change},
-    confirm_sign_up::{claimed_username, parse_username},
+    confirm_sign_up::parse_username,
     failure::Failure,
     lockout::Subject,
-    make_account::{self, PasswordOfSignUp, Taken},
+    make_account::{self, Taken, TypedBy},
     prove_password::{self, Guess, Proof},
+    verify_contact_link,
 };
 use crate::{
     app::App,
@@ -102,8 +103,12 @@ pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<Outcome, Fa
 async fn verify(app: &App, caller: &Caller, input: Input, now: Timestamp) -> Result<Outcome, Failure<Refusal>> {
     let username = parse_username(input.username.as_deref()).ok_or(Failure::Refused(Refusal::UsernameInvalid))?;
     let hash = OpaqueToken::parse(&input.token).ok_or(Failure::Refused(Refusal::TokenInvalid))?;
+    let found = storage::find_by_hash(app.database.read(), &hash).await?;
+    if let Some(link) = found.filter(|link| link.purpose == Purpose::EmailVerification && link.user_id.is_some()) {
+        return verify_contact_link::run(app, caller, link, input.password.as_deref(), now).await;
+    }
     let (token, sign_up) = find(app, &hash, now).await?;
-    let password = judge_password(app, caller, &sign_up, input.password.as_deref(), now).await?;
+    let typed_by = judge(app, caller, &sign_up, input.password.as_deref(), now).await?;
     let mut change = Change::begin(app, caller, now).await?;
     change.lock("contact", &sign_up.contact).await?;
     if !storage::consume(change.db(), &token.token_hash, Purpose::EmailVerification, now).await? {
@@ -113,8 +118,7 @@ async fn verify(app: &App, caller: &Caller, input: Input, now: Timestamp) -> Res
     if !spent_tokens::consume(change.db(), "challenge", &sign_up.challenge_id.to_string(), challenge_ends).await? {
         return Err(Failure::Refused(Refusal::TokenInvalid));
     }
-    let username = username.or_else(|| claimed_username(&sign_up));
-    let made = make_account::run(app, caller, &mut change, &sign_up, username, password).await.map_err(|failure| {
+    let made = make_account::run(app, caller, &mut change, &sign_up, username, typed_by).await.map_err(|failure| {
         failure.map(|conflict| match conflict {
             Taken::Username => Refusal::UsernameTaken,
             Taken::Contact => Refusal::EmailTaken,
@@ -144,27 +148,26 @@ async fn find(app: &App, hash: &[u8], now: Timestamp) -> Result<(link_tokens::Mo
     Ok((token, sign_up))
 }
 
-async fn judge_password(
+async fn judge(
     app: &App,
     caller: &Caller,
     sign_up: &pending_sign_ups::Model,
     typed: Option<&str>,
     now: Timestamp,
-) -> Result<PasswordOfSignUp, Failure<Refusal>> {
+) -> Result<TypedBy, Failure<Refusal>> {
     let began_here = match (&sign_up.device_hash, caller.device_hash()) {
         (Some(of_sign_up), Some(of_caller)) => constant_time_eq(of_sign_up, &of_caller),
         _ => false,
     };
-    let Some(typed) = typed else {
-        return Ok(if began_here { PasswordOfSignUp::Kept } else { PasswordOfSignUp::Dropped });
+    let (Some(typed), Some(chosen)) = (typed, &sign_up.password_hash) else {
+        return Ok(if began_here { TypedBy::Prover } else { TypedBy::Anybody });
     };
-    let Some(chosen) = &sign_up.password_hash else { return Ok(PasswordOfSignUp::Dropped) };
     app.rate_limits.take(Rule::SignInPerIp, &ip_subject(caller.ip), now).await?;
     let subject = sign_up.id.to_string();
     let password = Password::parse(typed, 1, app.config.passwords.max_length).ok();
     let guess = Guess { subject: Subject::Nobody(&subject), hash: Some(chosen), password: password.as_ref(), event_type: "login" };
     match prove_password::guess(app, caller, guess, now).await? {
-        Proof::Right { .. } => Ok(PasswordOfSignUp::Kept),
+        Proof::Right { .. } => Ok(TypedBy::Prover),
         Proof::Wrong => Err(Failure::Refused(Refusal::CredentialsInvalid)),
         Proof::Locked { until } => Err(Failure::Refused(Refusal::Locked { until, now })),
     }

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     app::App,
+    clock::Timestamp,
     flows::{caller::Caller, issue_tokens::Tokens},
 };
 
@@ -43,19 +44,23 @@ pub fn deliver(ctx: &Context<'_>, mut tokens: Tokens, by: TokenDelivery) -> Resu
     match by {
         TokenDelivery::Body => {}
         TokenDelivery::Cookie => {
-            let cookies = ctx.cookies()?;
-            // Until the refresh token ends, so that an expired access token reads as expired, not as signed out.
-            let lasts = tokens.refresh_token_expires_at.until(ctx.app()?.clock.now());
-            cookies.set(CookieKind::Access, tokens.access_token.clone(), lasts);
-            if let Some(token) = tokens.refresh_token.take() {
-                cookies.set(CookieKind::Refresh, token, lasts);
-            }
-            if let Some(token) = tokens.device_token.take() {
-                cookies.set(CookieKind::Device, token, DEVICE_COOKIE);
-            }
+            set_tokens(ctx.cookies()?, &mut tokens, ctx.app()?.clock.now());
         }
     }
     Ok(tokens)
+}
+
+/// Puts tokens into cookies; the refresh and the device token are then nowhere else.
+pub fn set_tokens(cookies: &ResponseCookies, tokens: &mut Tokens, now: Timestamp) {
+    // Until the refresh token ends, so that an expired access token reads as expired, not as signed out.
+    let lasts = tokens.refresh_token_expires_at.until(now);
+    cookies.set(CookieKind::Access, tokens.access_token.clone(), lasts);
+    if let Some(token) = tokens.refresh_token.take() {
+        cookies.set(CookieKind::Refresh, token, lasts);
+    }
+    if let Some(token) = tokens.device_token.take() {
+        cookies.set(CookieKind::Device, token, DEVICE_COOKIE);
+    }
 }
 
 /// The longest that browsers keep a cookie (RFC 6265bis): 400 days.

@@ -46,7 +46,7 @@ pub struct Operation {
     pub variable_pages: bool,
     /// Whether any operation of the document declares variables.
     pub has_variables: bool,
-    /// Variables that fill arguments with defaults and may be left out.
+    /// Variables that fill arguments with defaults or fields of input objects, and may be left out.
     pub defaulted_variables: Vec<Name>,
     pub(super) valid: AtomicBool,
 }

@@ -158,7 +158,7 @@ pub fn internal(cause: impl Display + Send + Sync + 'static) -> Error {
 /// OVERLOADED where the database does not answer, else INTERNAL.
 pub fn storage(error: StorageError) -> Error {
     match error {
-        StorageError::Unavailable => overloaded(Duration::from_secs(2)),
+        StorageError::Unavailable | StorageError::Orphan => overloaded(Duration::from_secs(2)),
         other => internal(other),
     }
 }

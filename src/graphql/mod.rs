@@ -23,4 +23,5 @@ pub mod schema;
 pub mod schema_facts;
 pub mod subscription;
 pub mod trusted_documents;
+pub mod upload;
 pub mod variables;

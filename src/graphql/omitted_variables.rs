@@ -1,7 +1,8 @@
-//! Variables that a request leaves out, where the argument that they fill has a default.
+//! Variables that a request leaves out, where the argument that they fill has a default, or where they fill a field of an input object.
 //!
-//! The specification takes such an argument for one that was not given at all, so that its default counts. The library does not: it takes it for
-//! nothing and fails where the type is not nullable. So the argument is taken out of the document beforehand.
+//! The specification takes such an argument or field for one that was not given at all: its default counts, and what a field would change stays.
+//! The library does not: it takes it for null, which fails where the type is not nullable and clears where a change leaves out what stays. So it is
+//! taken out of the document beforehand.
 
 use std::collections::HashSet;
 
@@ -13,7 +14,7 @@ use async_graphql_value::Value as InputValue;
 
 use super::{root_fields::used_fragments, schema_facts::SchemaFacts};
 
-/// The variables of an operation that may be left out and that fill an argument with a default. Nearly always none.
+/// The variables of an operation that may be left out and that fill an argument with a default or a field of an input object. Nearly always none.
 pub fn find(document: &ExecutableDocument, operation: &OperationDefinition, facts: &SchemaFacts) -> Vec<Name> {
     let mut names: Vec<Name> = operation
         .variable_definitions
@@ -45,6 +46,7 @@ fn collect(set: &SelectionSet, parent: Option<&str>, facts: &SchemaFacts, used: 
                     {
                         used.insert(variable.clone());
                     }
+                    collect_fields(&value.node, used);
                 }
                 collect(&field.selection_set.node, known.map(|known| known.named_type.as_str()), facts, used);
             }
@@ -54,6 +56,22 @@ fn collect(set: &SelectionSet, parent: Option<&str>, facts: &SchemaFacts, used: 
             }
             Selection::FragmentSpread(_) => {}
         }
+    }
+}
+
+/// Collects the variables that are fields of an input object.
+fn collect_fields(value: &InputValue, used: &mut HashSet<Name>) {
+    match value {
+        InputValue::List(items) => items.iter().for_each(|item| collect_fields(item, used)),
+        InputValue::Object(fields) => {
+            for value in fields.values() {
+                match value {
+                    InputValue::Variable(name) => drop(used.insert(name.clone())),
+                    value => collect_fields(value, used),
+                }
+            }
+        }
+        _ => {}
     }
 }
 

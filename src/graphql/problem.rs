@@ -2,6 +2,8 @@
 //! until it has a code.
 #![expect(clippy::unused_async, reason = "the library takes only asynchronous resolvers")]
 
+mod contacts;
+
 use std::time::Duration;
 
 use async_graphql::{Context, Enum, Error, Object, Result};
@@ -14,8 +16,9 @@ use crate::{
         profile::{Part, ProfileRefusal},
     },
     flows::{
-        change_password, confirm_sign_up, failure::Failure, reauthenticate, refresh_session, resend_challenge, revoke_sessions, sign_in,
-        sign_out, sign_up, verify_email,
+        ask_for_code, avatar, cancel_account_deletion, change_password, confirm_sign_up, delete_account, export_account, failure::Failure,
+        proof, reauthenticate, refresh_session, request_reauthentication_code, resend_challenge, reset_password, revoke_sessions,
+        set_password, sign_in, sign_in_by_contact, sign_out, sign_up, update_profile, verify_email,
     },
 };
 
@@ -76,6 +79,12 @@ pub enum ProblemCode {
 }
 
 impl ProblemCode {
+    /// For people, in their language.
+    pub fn text(self, locale: Option<&str>) -> &'static str {
+        let (english, thai) = self.texts();
+        if locale == Some("th") { thai } else { english }
+    }
+
     /// For people: English and Thai.
     const fn texts(self) -> (&'static str, &'static str) {
         match self {
@@ -153,8 +162,7 @@ impl Problem {
 
     /// For people, in the language of the request.
     async fn message(&self, ctx: &Context<'_>) -> Result<&'static str> {
-        let (english, thai) = self.code.texts();
-        Ok(if ctx.caller()?.locale.as_deref() == Some("th") { thai } else { english })
+        Ok(self.code.text(ctx.caller()?.locale.as_deref()))
     }
 
     /// The input field it is about, for example `["input", "password"]`.
@@ -182,6 +190,21 @@ impl Problem {
     /// About an input field.
     pub const fn at(code: ProblemCode, path: &'static [&'static str]) -> Self {
         Self { code, path, retry_after: None, attempts_left: None }
+    }
+
+    /// What it is.
+    pub const fn kind(&self) -> ProblemCode {
+        self.code
+    }
+
+    /// The name of the input field that it is about.
+    pub fn field(&self) -> Option<&'static str> {
+        self.path.last().copied()
+    }
+
+    /// How long to wait before it can succeed.
+    pub const fn wait(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     fn until(self, until: Timestamp, now: Timestamp) -> Self {
@@ -236,11 +259,19 @@ impl IntoProblems for Vec<sign_up::Refusal> {
     }
 }
 
+impl IntoProblems for Vec<update_profile::Refusal> {
+    fn into_problems(self) -> Vec<Problem> {
+        self.into_iter().map(Problem::from).collect()
+    }
+}
+
 const PASSWORD: &[&str] = &["input", "password"];
 const NEW_PASSWORD: &[&str] = &["input", "newPassword"];
 const USERNAME: &[&str] = &["input", "username"];
 const CODE: &[&str] = &["input", "code"];
 const TOKEN: &[&str] = &["input", "token"];
+const PROOF_TOKEN: &[&str] = &["input", "proof", "token"];
+const PROOF_CODE: &[&str] = &["input", "proof", "code", "code"];
 
 const fn of_password(refusal: PasswordRefusal, path: &'static [&'static str]) -> Problem {
     match refusal {
@@ -252,7 +283,7 @@ const fn of_password(refusal: PasswordRefusal, path: &'static [&'static str]) ->
 const fn of_weakness(weakness: Weakness, path: &'static [&'static str]) -> Problem {
     match weakness {
         Weakness::TooWeak => Problem::at(ProblemCode::PasswordTooWeak, path),
-        Weakness::Common => Problem::at(ProblemCode::PasswordBreached, path),
+        Weakness::Common | Weakness::Breached => Problem::at(ProblemCode::PasswordBreached, path),
     }
 }
 
@@ -283,6 +314,32 @@ const fn profile_path(refusal: ProfileRefusal) -> &'static [&'static str] {
         ProfileRefusal::Locale => &["input", "profile", "locale"],
         ProfileRefusal::DateOfBirth => &["input", "profile", "dateOfBirth"],
         ProfileRefusal::Country => &["input", "profile", "address", "country"],
+    }
+}
+
+impl From<update_profile::Refusal> for Problem {
+    fn from(refusal: update_profile::Refusal) -> Self {
+        match refusal {
+            update_profile::Refusal::UsernameInvalid => Self::at(ProblemCode::UsernameInvalid, USERNAME),
+            update_profile::Refusal::UsernameTaken => Self::at(ProblemCode::UsernameTaken, USERNAME),
+            update_profile::Refusal::Profile(refusal) => Self::at(ProblemCode::InvalidInput, profile_path(refusal)),
+        }
+    }
+}
+
+impl From<avatar::Refusal> for Problem {
+    fn from(refusal: avatar::Refusal) -> Self {
+        const FILE: &[&str] = &["input", "file"];
+        match refusal {
+            avatar::Refusal::TooLarge => Self::at(ProblemCode::FileTooLarge, FILE),
+            avatar::Refusal::Type => Self::at(ProblemCode::FileTypeNotAllowed, FILE),
+        }
+    }
+}
+
+impl From<std::convert::Infallible> for Problem {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
     }
 }
 
@@ -334,6 +391,7 @@ impl From<sign_in::Refusal> for Problem {
             sign_in::Refusal::Suspended => Self::new(ProblemCode::AccountSuspended),
             sign_in::Refusal::Banned => Self::new(ProblemCode::AccountBanned),
             sign_in::Refusal::Inactive => Self::new(ProblemCode::AccountInactive),
+            sign_in::Refusal::ChannelDisabled => Self::new(ProblemCode::MethodDisabled),
         }
     }
 }
@@ -344,6 +402,26 @@ impl From<refresh_session::Refusal> for Problem {
             refresh_session::Refusal::Invalid => Self::new(ProblemCode::RefreshTokenInvalid),
             refresh_session::Refusal::Reused => Self::new(ProblemCode::RefreshTokenReused),
         }
+    }
+}
+
+impl From<delete_account::Refusal> for Problem {
+    fn from(refusal: delete_account::Refusal) -> Self {
+        match refusal {
+            delete_account::Refusal::LastAdmin => Self::new(ProblemCode::LastAdmin),
+        }
+    }
+}
+
+impl From<cancel_account_deletion::Refusal> for Problem {
+    fn from(refusal: cancel_account_deletion::Refusal) -> Self {
+        match refusal {}
+    }
+}
+
+impl From<export_account::Refusal> for Problem {
+    fn from(refusal: export_account::Refusal) -> Self {
+        match refusal {}
     }
 }
 
@@ -366,6 +444,72 @@ impl From<reauthenticate::Refusal> for Problem {
         match refusal {
             reauthenticate::Refusal::CredentialsInvalid => Self::at(ProblemCode::CredentialsInvalid, &["input", "proof", "password"]),
             reauthenticate::Refusal::Locked { until, now } => Self::new(ProblemCode::AccountLocked).until(until, now),
+            reauthenticate::Refusal::Code(refusal) => of_proof(refusal, PROOF_TOKEN, PROOF_CODE),
+            reauthenticate::Refusal::MethodDisabled => Self::new(ProblemCode::MethodDisabled),
+        }
+    }
+}
+
+impl From<ask_for_code::Refusal> for Problem {
+    fn from(refusal: ask_for_code::Refusal) -> Self {
+        match refusal {
+            ask_for_code::Refusal::EmailInvalid => Self::at(ProblemCode::EmailInvalid, &["input", "contact", "email"]),
+            ask_for_code::Refusal::PhoneInvalid => Self::at(ProblemCode::PhoneInvalid, &["input", "contact", "phone"]),
+            ask_for_code::Refusal::ChannelDisabled => Self::at(ProblemCode::MethodDisabled, &["input", "contact"]),
+        }
+    }
+}
+
+const fn of_proof(refusal: proof::Refusal, token: &'static [&'static str], code: &'static [&'static str]) -> Problem {
+    match refusal {
+        proof::Refusal::CodeInvalid { attempts_left } => Problem { attempts_left, ..Problem::at(ProblemCode::CodeInvalid, code) },
+        proof::Refusal::CodeExpired => Problem::at(ProblemCode::CodeExpired, code),
+        proof::Refusal::TooManyAttempts => Problem { attempts_left: Some(0), ..Problem::at(ProblemCode::TooManyAttempts, code) },
+        proof::Refusal::TokenInvalid => Problem::at(ProblemCode::TokenInvalid, token),
+        proof::Refusal::TokenExpired => Problem::at(ProblemCode::TokenExpired, token),
+    }
+}
+
+impl From<proof::Refusal> for Problem {
+    fn from(refusal: proof::Refusal) -> Self {
+        of_proof(refusal, TOKEN, CODE)
+    }
+}
+
+impl From<sign_in_by_contact::Refusal> for Problem {
+    fn from(refusal: sign_in_by_contact::Refusal) -> Self {
+        match refusal {
+            sign_in_by_contact::Refusal::Proof(refusal) => refusal.into(),
+            sign_in_by_contact::Refusal::Account(refusal) => refusal.into(),
+        }
+    }
+}
+
+impl From<reset_password::Refusal> for Problem {
+    fn from(refusal: reset_password::Refusal) -> Self {
+        match refusal {
+            reset_password::Refusal::Proof(refusal) => of_proof(refusal, PROOF_TOKEN, PROOF_CODE),
+            reset_password::Refusal::Account(refusal) => refusal.into(),
+            reset_password::Refusal::Password(refusal) => of_password(refusal, NEW_PASSWORD),
+            reset_password::Refusal::Weak(weakness) => of_weakness(weakness, NEW_PASSWORD),
+        }
+    }
+}
+
+impl From<set_password::Refusal> for Problem {
+    fn from(refusal: set_password::Refusal) -> Self {
+        match refusal {
+            set_password::Refusal::HasOne => Self::new(ProblemCode::MethodDisabled),
+            set_password::Refusal::Password(refusal) => of_password(refusal, NEW_PASSWORD),
+            set_password::Refusal::Weak(weakness) => of_weakness(weakness, NEW_PASSWORD),
+        }
+    }
+}
+
+impl From<request_reauthentication_code::Refusal> for Problem {
+    fn from(refusal: request_reauthentication_code::Refusal) -> Self {
+        match refusal {
+            request_reauthentication_code::Refusal::MethodDisabled => Self::at(ProblemCode::MethodDisabled, &["input", "channel"]),
         }
     }
 }

@@ -15,6 +15,8 @@ pub enum CookieKind {
     Refresh,
     /// The device token.
     Device,
+    /// What the forms of the hosted pages are bound to.
+    Form,
 }
 
 /// A cookie to set or, without a value, to clear.

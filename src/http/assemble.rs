@@ -14,13 +14,16 @@ use uuid::Uuid;
 
 use super::{
     authenticate::{Authenticate, Credentials},
+    avatars,
     cookies::CookieStyle,
     dev_inbox::{self, DevInbox},
     gateway::{Admission, Gateway, HttpSettings, SocketSettings},
     health::{self, Health, Need},
     jwks,
+    message_previews::{self, Previews},
+    multipart::UploadSettings,
     origin::Origins,
-    router,
+    pages, router,
     sockets::Sockets,
 };
 use crate::{
@@ -54,6 +57,9 @@ pub enum AssemblyError {
     /// The folder of trusted documents.
     #[error("graphql.trusted_documents: {0}")]
     TrustedDocuments(#[from] TrustedDocumentsError),
+    /// The hosted pages.
+    #[error("pages: {0}")]
+    Pages(#[from] pages::PageError),
 }
 
 /// All routes of the program. `closing` is cancelled when it stops: sockets and streams say goodbye then.
@@ -82,9 +88,12 @@ pub fn assemble(app: &Arc<App>, metrics: Metrics, closing: CancellationToken) ->
     let keys = Arc::clone(app);
     let mut routes = router::graphql_routes(&gateway)
         .merge(jwks::routes(Arc::new(move || keys.signing_keys.keys().jwks(keys.clock.now()))))
-        .merge(health::routes(Arc::new(health(app, metrics, closing))));
+        .merge(avatars::routes(app.pictures.clone()))
+        .merge(health::routes(Arc::new(health(app, metrics, closing))))
+        .merge(pages::routes(app, &gateway)?);
     if app.config.mode == Mode::Development {
         routes = routes.merge(dev_inbox::routes(DevInbox { database: app.database.clone(), secret_box: app.secret_box.clone() }));
+        routes = routes.merge(message_previews::routes(Previews { renderer: Arc::clone(&app.renderer), locales: app.locales }));
     }
     Ok(router::finish(routes, gateway))
 }
@@ -130,6 +139,7 @@ fn settings(app: &App) -> HttpSettings {
         graphiql: graphql.graphiql,
         max_body_bytes: graphql.max_body_bytes,
         body_timeout: http.body_timeout,
+        uploads: UploadSettings { max_bytes: app.config.avatars.max_bytes, room: Arc::clone(&app.picture_room.files) },
         sockets: SocketSettings {
             per_user: count(graphql.sockets_per_user),
             anonymous_per_ip: count(graphql.uninitialised_sockets_per_ip),

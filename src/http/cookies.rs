@@ -28,6 +28,8 @@ impl CookieStyle {
             (CookieKind::Refresh, false) => "postern_refresh",
             (CookieKind::Device, true) => "__Host-postern_device",
             (CookieKind::Device, false) => "postern_device",
+            (CookieKind::Form, true) => "__Host-postern_form",
+            (CookieKind::Form, false) => "postern_form",
         }
     }
 

@@ -27,10 +27,10 @@ const SCRIPT: &str = include_str!("../../templates/dev_inbox/page.js");
 /// How many the page shows; the JSON has all.
 const SHOWN: u64 = 50;
 
-const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; frame-src 'self'; \
+pub(super) const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; frame-src 'self'; \
      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 /// Mails style themselves inline, and may do nothing else.
-const MAIL_POLICY: &str =
+pub(super) const MAIL_POLICY: &str =
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 
 /// A request that carries one of them was passed on by a proxy, so that its `Host` says nothing.
@@ -173,7 +173,7 @@ impl DevInbox {
     }
 }
 
-fn html_page(html: String, policy: &'static str) -> Response {
+pub(super) fn html_page(html: String, policy: &'static str) -> Response {
     let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8"), (header::CONTENT_SECURITY_POLICY, policy)];
     (headers, html).into_response()
 }
@@ -187,7 +187,7 @@ fn unavailable(error: &StorageError) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, "The database does not answer; try again.\n").into_response()
 }
 
-async fn only_from_here(request: Request, next: Next) -> Response {
+pub(super) async fn only_from_here(request: Request, next: Next) -> Response {
     let refusal = if FORWARDED.iter().any(|name| request.headers().contains_key(name)) {
         Some("The development inbox does not answer forwarded requests.\n")
     } else if !is_called_by_loopback_name(request.headers(), request.uri()) {

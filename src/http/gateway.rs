@@ -12,6 +12,7 @@ use super::{
     authenticate::{Authenticate, CookieUse, Credentials, Presented, presented},
     client_address::client_address,
     cookies::CookieStyle,
+    multipart::UploadSettings,
     origin::Origins,
     sockets::Sockets,
 };
@@ -67,6 +68,8 @@ pub struct HttpSettings {
     pub max_body_bytes: usize,
     /// How long a body may take to come.
     pub body_timeout: Duration,
+    /// Of files.
+    pub uploads: UploadSettings,
     /// Of sockets.
     pub sockets: SocketSettings,
 }
@@ -208,7 +211,7 @@ impl<E> Gateway<E> {
     }
 
     /// The supported language that the client likes most.
-    fn locale(&self, headers: &HeaderMap) -> Option<String> {
+    pub(super) fn locale(&self, headers: &HeaderMap) -> Option<String> {
         let wanted = headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;
         let mut best: Option<(f32, &String)> = None;
         for range in wanted.split(',').take(16) {

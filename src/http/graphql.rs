@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use async_graphql::{Executor, ServerError, parser::types::OperationType};
+use async_graphql::{Data, Executor, ServerError, parser::types::OperationType};
 use axum::{
     body::{Body, BodyDataStream},
     extract::{ConnectInfo, Request, State},
@@ -16,11 +16,14 @@ use super::{
     answer::{Media, refuse, refuse_by_code, respond, set_cookies},
     authenticate::CookieUse,
     gateway::{Arrival, Gateway},
-    graphiql,
+    graphiql, multipart,
     origin::Verdict,
     question::Parameters,
 };
-use crate::graphql::{entry::Prepared, error, response_cookies::ResponseCookies};
+use crate::{
+    flows::caller::Caller,
+    graphql::{entry::Prepared, error, response_cookies::ResponseCookies},
+};
 
 /// How much of a refused body is read all the same, and for how long.
 const READ_AWAY_BYTES: usize = 4 * 1024 * 1024;
@@ -34,6 +37,11 @@ pub async fn post<E: Executor>(
 ) -> Response {
     let (head, body) = request.into_parts();
     let arrival = gateway.arrival(peer.ip(), &head.headers, "POST", "/graphql");
+    if multipart::is_multipart(&head.headers) {
+        let mut response = multipart::post(&gateway, arrival, &head.headers, body).await;
+        gateway.settings.origins.expose(&head.headers, response.headers_mut());
+        return response;
+    }
     let mut response = match admit_post(&gateway, &arrival, &head.headers, body).await {
         Err(refusal) => *refusal,
         Ok((media, body)) => match Parameters::from_json(&body) {
@@ -114,14 +122,23 @@ pub(super) enum BodyRefusal {
 }
 
 impl BodyRefusal {
+    pub(super) const fn status(self) -> StatusCode {
+        match self {
+            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Broken => StatusCode::BAD_REQUEST,
+        }
+    }
+
     pub(super) fn respond(self, media: Media, arrival: &Arrival) -> Response {
-        let (status, reason, message) = match self {
-            Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE", "Send application/json, in UTF-8."),
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "PAYLOAD_TOO_LARGE", "The body is too large."),
-            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "REQUEST_TIMEOUT", "The body took too long to come."),
-            Self::Broken => (StatusCode::BAD_REQUEST, "BODY_INCOMPLETE", "The body did not come whole."),
+        let (reason, message) = match self {
+            Self::MediaType => ("UNSUPPORTED_MEDIA_TYPE", "Send application/json, in UTF-8."),
+            Self::TooLarge => ("PAYLOAD_TOO_LARGE", "The body is too large."),
+            Self::TooSlow => ("REQUEST_TIMEOUT", "The body took too long to come."),
+            Self::Broken => ("BODY_INCOMPLETE", "The body did not come whole."),
         };
-        let mut response = refuse(status, error::bad_request_because(reason, message), media, &arrival.request_id);
+        let mut response = refuse(self.status(), error::bad_request_because(reason, message), media, &arrival.request_id);
         // What is left of the body is not used: the connection is of no more use.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         response
@@ -130,9 +147,19 @@ impl BodyRefusal {
 
 /// Reads a body of JSON within its limits. The content type is what makes a browser ask first before it sends another site's request.
 pub(super) async fn read_json_body(headers: &HeaderMap, body: Body, max: usize, timeout: Duration) -> Result<Bytes, BodyRefusal> {
+    read_body((headers, body), is_json, max, timeout).await
+}
+
+/// Reads a body of a wanted media type within its limits.
+pub(super) async fn read_body(
+    (headers, body): (&HeaderMap, Body),
+    is_wanted: impl Fn(&HeaderMap) -> bool,
+    max: usize,
+    timeout: Duration,
+) -> Result<Bytes, BodyRefusal> {
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|value| value.parse::<usize>().ok());
     let mut chunks = body.into_data_stream();
-    let read = if !is_json(headers) {
+    let read = if !is_wanted(headers) {
         Err(BodyRefusal::MediaType)
     } else if announced.is_some_and(|length| length > max) {
         Err(BodyRefusal::TooLarge)
@@ -216,15 +243,25 @@ async fn answer<E: Executor>(
         Ok(prepared) => prepared,
         Err(refusal) => return *refusal,
     };
-    let mut data = (gateway.request_data)(&prepared).await;
+    let data = (gateway.request_data)(&prepared).await;
     let presented = gateway.presented(headers, cookies);
     let identity = gateway.identify(presented.credentials).await;
-    let request_id = arrival.request_id.clone();
     let caller = Arc::new(gateway.caller(arrival, headers, presented.device_token, presented.refresh_cookie, identity));
+    execute(gateway, prepared, &caller, data, media).await
+}
+
+/// Runs what is prepared, for a caller who is known.
+pub(super) async fn execute<E: Executor>(
+    gateway: &Gateway<E>,
+    prepared: Prepared,
+    caller: &Arc<Caller>,
+    mut data: Data,
+    media: Media,
+) -> Response {
     let cookies = ResponseCookies::default();
     data.insert(cookies.clone());
-    let answer = gateway.entry.execute(prepared, &caller, data).await;
-    let mut response = respond(&answer, media, &request_id);
+    let answer = gateway.entry.execute(prepared, caller, data).await;
+    let mut response = respond(&answer, media, &caller.request_id);
     let collected = cookies.take();
     if !collected.is_empty() {
         set_cookies(response.headers_mut(), &collected, gateway.settings.cookies);
@@ -232,7 +269,7 @@ async fn answer<E: Executor>(
     response
 }
 
-fn prepare<E: Executor>(
+pub(super) fn prepare<E: Executor>(
     gateway: &Gateway<E>,
     parameters: Parameters<'_>,
     arrival: &Arrival,

@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod assemble;
 pub mod authenticate;
+pub mod avatars;
 pub mod client_address;
 pub mod cookies;
 pub mod dev_inbox;
@@ -11,7 +12,10 @@ pub mod graphiql;
 pub mod graphql;
 pub mod health;
 pub mod jwks;
+pub mod message_previews;
+pub mod multipart;
 pub mod origin;
+pub mod pages;
 pub mod question;
 pub mod router;
 pub mod server;

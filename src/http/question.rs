@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use async_graphql::Variables;
+use async_graphql::{Value, Variables};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::value::RawValue;
 
@@ -78,6 +78,27 @@ impl<'a> Parameters<'a> {
             }
         }
         Ok(parameters)
+    }
+
+    /// Puts a name for a file where `path` (`variables.input.file`) leads to: null must stand there, as the specification has it.
+    pub fn place(&mut self, path: &str, name: &str) -> Result<(), Unreadable> {
+        const WRONG: Unreadable = Unreadable("\"map\" leads to no variable that is null.");
+        let mut steps = path.strip_prefix("variables.").ok_or(WRONG)?.split('.');
+        let first = async_graphql::Name::new(steps.next().unwrap_or_default());
+        let mut value = self.variables.as_mut().and_then(|variables| variables.get_mut(&first)).ok_or(WRONG)?;
+        for step in steps {
+            value = match value {
+                Value::Object(fields) => fields.get_mut(step),
+                Value::List(items) => step.parse::<usize>().ok().and_then(|index| items.get_mut(index)),
+                _ => None,
+            }
+            .ok_or(WRONG)?;
+        }
+        if *value != Value::Null {
+            return Err(WRONG);
+        }
+        *value = Value::String(name.to_owned());
+        Ok(())
     }
 
     /// Hands the question to `ask`; it borrows from the parameters.

@@ -12,7 +12,7 @@ use futures::FutureExt;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub use self::sinks::{Inbox, Sinks};
+pub use self::sinks::{Inbox, SinkError, Sinks};
 use crate::{
     clock::Clock,
     crypto::secret_box::SecretBox,
@@ -65,7 +65,7 @@ pub struct Parts {
     /// Opens codes and link tokens.
     pub secret_box: SecretBox,
     /// Makes the texts.
-    pub renderer: Renderer,
+    pub renderer: Arc<Renderer>,
     /// Where messages go.
     pub sinks: Sinks,
     /// Rung after commits.
@@ -89,39 +89,51 @@ impl Courier {
     /// another instance. Neither a database that is away nor a panic ends it.
     pub async fn run(self, shutdown: CancellationToken) {
         let mut attempts = JoinSet::new();
+        let mut why = Why::Perhaps;
         while !shutdown.is_cancelled() {
-            let looked = AssertUnwindSafe(self.start_due(&mut attempts)).catch_unwind().await;
-            let resting = match looked {
-                Ok(Ok(_)) => false,
+            let looked = AssertUnwindSafe(self.start_due(&mut attempts, why)).catch_unwind().await;
+            let started = match looked {
+                Ok(Ok(started)) => Some(started),
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "the courier cannot read the messages");
-                    true
+                    None
                 }
                 Err(_) => {
                     tracing::error!("the courier panicked while it looked for messages");
-                    true
+                    None
                 }
             };
-            if resting {
+            let Some(started) = started else {
+                why = Why::Perhaps;
                 // Rings go on while the database is away: they must not make it look without a pause.
                 tokio::select! {
                     () = tokio::time::sleep(self.0.pace.tick) => {}
                     () = shutdown.cancelled() => {}
                 }
                 continue;
-            }
-            tokio::select! {
-                Some(ended) = attempts.join_next() => note(ended),
-                () = self.0.bell.rung() => {}
-                () = tokio::time::sleep(self.0.pace.tick) => {}
-                () = shutdown.cancelled() => {}
-            }
-            while let Some(ended) = attempts.try_join_next() {
-                note(ended);
-            }
+            };
+            why = self.wait(&mut attempts, started, &shutdown).await;
         }
         if tokio::time::timeout(self.0.pace.flush, self.drain(&mut attempts)).await.is_err() {
             tracing::warn!(messages = attempts.len(), "shutdown did not wait for all messages");
+        }
+    }
+
+    /// Waits for a reason to look again.
+    async fn wait(&self, attempts: &mut JoinSet<()>, started: Started, shutdown: &CancellationToken) -> Why {
+        let mut tick = std::pin::pin!(tokio::time::sleep(self.0.pace.tick));
+        loop {
+            tokio::select! {
+                Some(ended) = attempts.join_next() => {
+                    note(ended);
+                    if started.more_may_wait {
+                        return Why::Perhaps;
+                    }
+                }
+                () = self.0.bell.rung() => return Why::Rung,
+                () = &mut tick => return Why::Perhaps,
+                () = shutdown.cancelled() => return Why::Perhaps,
+            }
         }
     }
 
@@ -133,20 +145,26 @@ impl Courier {
     async fn drain(&self, attempts: &mut JoinSet<()>) -> Result<usize, StorageError> {
         let mut count = 0;
         loop {
-            count += self.start_due(attempts).await?;
+            count += self.start_due(attempts, Why::Perhaps).await?.count;
             let Some(ended) = attempts.join_next().await else { return Ok(count) };
             note(ended);
         }
     }
 
     /// Leases as many due messages as there is room for and starts their attempts.
-    async fn start_due(&self, attempts: &mut JoinSet<()>) -> Result<usize, StorageError> {
+    async fn start_due(&self, attempts: &mut JoinSet<()>, why: Why) -> Result<Started, StorageError> {
+        while let Some(ended) = attempts.try_join_next() {
+            note(ended);
+        }
         let Parts { database, clock, pace, .. } = &*self.0;
         let room = pace.concurrency.saturating_sub(attempts.len());
         let now = clock.now();
-        // Reading first: an idle courier must not take the write lock of SQLite every second.
-        if room == 0 || messages::find_next_due_at(database.read()).await?.is_none_or(|due| due > now) {
-            return Ok(0);
+        if room == 0 {
+            return Ok(Started { count: 0, more_may_wait: true });
+        }
+        // Reading first where nobody rang: an idle courier must not take the write lock of SQLite every second.
+        if why == Why::Perhaps && messages::find_next_due_at(database.read()).await?.is_none_or(|due| due > now) {
+            return Ok(Started { count: 0, more_may_wait: false });
         }
         let leased = messages::lease_due(database.write(), now, now + pace.lease, u64::try_from(room).unwrap_or(1)).await?;
         let count = leased.len();
@@ -154,8 +172,24 @@ impl Courier {
             let parts = Arc::clone(&self.0);
             attempts.spawn(async move { attempt::run(&parts, message).await });
         }
-        Ok(count)
+        Ok(Started { count, more_may_wait: count == room })
     }
+}
+
+/// Why the courier looks for messages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// A flow has just committed one.
+    Rung,
+    /// There may be some.
+    Perhaps,
+}
+
+/// What a look came to.
+struct Started {
+    count: usize,
+    /// There was not room for all, or perhaps not.
+    more_may_wait: bool,
 }
 
 /// A panicked attempt leaves its lease to run out; the message is tried again then.

@@ -1,4 +1,7 @@
 //! Work beside the requests: supervised, one instance at a time where it matters.
 
+pub mod clean_up;
 pub mod deliver_messages;
+pub mod end_overdue_sessions;
 pub mod note_activity;
+pub mod sweep_avatars;

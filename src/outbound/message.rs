@@ -43,6 +43,55 @@ pub enum Template {
     },
     /// A refresh token was used twice, so its session was ended.
     RefreshTokenReused(Sighting),
+    /// Code, and by e-mail a link, that sign in.
+    SignInCode {
+        /// The challenge that the code answers.
+        challenge_id: Uuid,
+    },
+    /// Code, and by e-mail a link, for a new password.
+    PasswordReset {
+        /// The challenge that the code answers.
+        challenge_id: Uuid,
+    },
+    /// Code that makes a session recent.
+    ReauthenticationCode {
+        /// The challenge that the code answers.
+        challenge_id: Uuid,
+    },
+    /// Code that proves a new address.
+    EmailChangeCode {
+        /// The challenge that the code answers.
+        challenge_id: Uuid,
+    },
+    /// Somebody wanted the address of this account for another one.
+    EmailChangeTaken {},
+    /// To the old address: another one was asked for; its link stops that.
+    EmailChangeRequested(Sighting),
+    /// To both addresses: it was changed; the link of the old one undoes that.
+    EmailChanged(Sighting),
+    /// Code that proves a new number.
+    PhoneChangeCode {
+        /// The challenge that the code answers.
+        challenge_id: Uuid,
+    },
+    /// Somebody wanted the number of this account for another one.
+    PhoneChangeTaken {},
+    /// To the old number: another one was asked for.
+    PhoneChangeRequested(Sighting),
+    /// The number was changed.
+    PhoneChanged(Sighting),
+    /// The number was removed.
+    PhoneRemoved(Sighting),
+    /// The account will be deleted.
+    DeletionScheduled {
+        /// When everything goes.
+        #[serde(with = "millis")]
+        until: Timestamp,
+    },
+    /// It will not.
+    DeletionCancelled {},
+    /// It was.
+    AccountDeleted {},
 }
 
 /// Where something was done, and when.
@@ -70,6 +119,21 @@ impl Template {
             Self::PasswordChanged(_) => "password_changed",
             Self::AccountLocked { .. } => "account_locked",
             Self::RefreshTokenReused(_) => "refresh_token_reused",
+            Self::SignInCode { .. } => "sign_in_code",
+            Self::PasswordReset { .. } => "password_reset",
+            Self::ReauthenticationCode { .. } => "reauthentication_code",
+            Self::EmailChangeCode { .. } => "email_change_code",
+            Self::EmailChangeTaken {} => "email_change_taken",
+            Self::EmailChangeRequested(_) => "email_change_requested",
+            Self::EmailChanged(_) => "email_changed",
+            Self::PhoneChangeCode { .. } => "phone_change_code",
+            Self::PhoneChangeTaken {} => "phone_change_taken",
+            Self::PhoneChangeRequested(_) => "phone_change_requested",
+            Self::PhoneChanged(_) => "phone_changed",
+            Self::PhoneRemoved(_) => "phone_removed",
+            Self::DeletionScheduled { .. } => "deletion_scheduled",
+            Self::DeletionCancelled {} => "deletion_cancelled",
+            Self::AccountDeleted {} => "account_deleted",
         }
     }
 
@@ -95,7 +159,24 @@ impl Template {
             Self::SignUpCode { .. } | Self::VerificationCode { .. } => Some("/verify-email"),
             Self::NewDevice(_) => Some("/end-session"),
             Self::AccountLocked { .. } => Some("/unlock"),
-            Self::SignUpContactTaken {} | Self::AccountCreated {} | Self::PasswordChanged(_) | Self::RefreshTokenReused(_) => None,
+            Self::SignInCode { .. } => Some("/sign-in"),
+            Self::PasswordReset { .. } => Some("/reset-password"),
+            Self::EmailChangeRequested(_) | Self::EmailChanged(_) => Some("/cancel-email-change"),
+            Self::SignUpContactTaken {}
+            | Self::AccountCreated {}
+            | Self::PasswordChanged(_)
+            | Self::RefreshTokenReused(_)
+            | Self::ReauthenticationCode { .. }
+            | Self::EmailChangeCode { .. }
+            | Self::EmailChangeTaken {}
+            | Self::PhoneChangeCode { .. }
+            | Self::PhoneChangeTaken {}
+            | Self::PhoneChangeRequested(_)
+            | Self::PhoneChanged(_)
+            | Self::PhoneRemoved(_)
+            | Self::DeletionScheduled { .. }
+            | Self::DeletionCancelled {}
+            | Self::AccountDeleted {} => None,
         }
     }
 
@@ -103,13 +184,29 @@ impl Template {
     #[must_use]
     pub const fn challenge_id(&self) -> Option<Uuid> {
         match self {
-            Self::SignUpCode { challenge_id } | Self::VerificationCode { challenge_id } => Some(*challenge_id),
+            Self::SignUpCode { challenge_id }
+            | Self::VerificationCode { challenge_id }
+            | Self::SignInCode { challenge_id }
+            | Self::PasswordReset { challenge_id }
+            | Self::ReauthenticationCode { challenge_id }
+            | Self::EmailChangeCode { challenge_id }
+            | Self::PhoneChangeCode { challenge_id } => Some(*challenge_id),
             Self::SignUpContactTaken {}
             | Self::AccountCreated {}
             | Self::NewDevice(_)
             | Self::PasswordChanged(_)
             | Self::AccountLocked { .. }
-            | Self::RefreshTokenReused(_) => None,
+            | Self::RefreshTokenReused(_)
+            | Self::EmailChangeTaken {}
+            | Self::EmailChangeRequested(_)
+            | Self::EmailChanged(_)
+            | Self::PhoneChangeTaken {}
+            | Self::PhoneChangeRequested(_)
+            | Self::PhoneChanged(_)
+            | Self::PhoneRemoved(_)
+            | Self::DeletionScheduled { .. }
+            | Self::DeletionCancelled {}
+            | Self::AccountDeleted {} => None,
         }
     }
 }
@@ -220,26 +317,8 @@ mod millis {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-
-    pub fn one_of_each() -> Vec<Template> {
-        let sighting = Sighting {
-            device: "Firefox on Windows".to_owned(),
-            ip_address: "203.0.113.9".to_owned(),
-            at: Timestamp::from_millis(1_780_000_000_000),
-        };
-        vec![
-            Template::SignUpCode { challenge_id: Uuid::from_u128(7) },
-            Template::SignUpContactTaken {},
-            Template::AccountCreated {},
-            Template::VerificationCode { challenge_id: Uuid::from_u128(8) },
-            Template::NewDevice(sighting.clone()),
-            Template::PasswordChanged(sighting.clone()),
-            Template::AccountLocked { until: sighting.at },
-            Template::RefreshTokenReused(sighting),
-        ]
-    }
+mod tests {
+    use super::{super::samples::one_of_each, *};
 
     #[test]
     fn templates_survive_the_database() {

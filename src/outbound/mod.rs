@@ -1,7 +1,15 @@
-//! What leaves the house: messages.
+//! What leaves the house: messages, pictures for their storage, questions to services.
 
 pub mod bell;
+pub mod breaches;
+mod http_post;
 pub mod message;
+pub mod own_texts;
+pub mod pictures;
 pub mod render;
+pub mod samples;
+pub mod send_failure;
+pub mod sms;
 pub mod smtp;
 mod texts;
+mod trial;

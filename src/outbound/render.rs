@@ -1,21 +1,22 @@
 //! From a message to its text.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use entity::{Channel, Timestamp};
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, context};
 use serde::{Deserialize, Serialize};
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use super::{
     message::{MessageSecret, Sighting, Template},
     texts::{Language, SOURCES},
 };
+use crate::config::Pages;
 
 /// A template that cannot be read, or does not fit its message.
 #[derive(Debug, thiserror::Error)]
 #[error("a message template is broken")]
-pub struct RenderError(#[from] minijinja::Error);
+pub struct RenderError(#[from] pub(super) minijinja::Error);
 
 /// What the recipient reads. Has the code in it: sealed where it is kept, never printed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,9 +54,10 @@ pub struct Draft<'a> {
 
 /// The texts, and what all of them need from the settings.
 pub struct Renderer {
-    environment: Environment<'static>,
+    pub(super) environment: Environment<'static>,
     product: String,
     public_url: Url,
+    pages: Pages,
     code_minutes: u64,
 }
 
@@ -71,7 +73,7 @@ impl Renderer {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         // Only the page is HTML. The texts are rendered plain and escaped as a whole where the page takes them in.
-        environment.set_auto_escape_callback(|name| if name == "mail.html" { AutoEscape::Html } else { AutoEscape::None });
+        environment.set_auto_escape_callback(|name| if name.ends_with("mail.html") { AutoEscape::Html } else { AutoEscape::None });
         for (path, source) in SOURCES {
             environment.add_template(path, source)?;
         }
@@ -79,8 +81,15 @@ impl Renderer {
             environment,
             product: one_line(product_name),
             public_url: public_url.clone(),
+            pages: Pages::default(),
             code_minutes: code_ttl.as_secs().div_ceil(60),
         })
+    }
+
+    /// Links lead to the deployment's own pages, where it has any.
+    #[must_use]
+    pub fn leading_to(self, pages: Pages) -> Self {
+        Self { pages, ..self }
     }
 
     /// The text of a message in the nearest language.
@@ -89,15 +98,7 @@ impl Renderer {
         let seen = Seen::of(draft.template);
         let link = self.link(draft);
         let code = draft.secret.code.clone().unwrap_or_default();
-        let facts = context! {
-            product => self.product.as_str(),
-            minutes => self.code_minutes,
-            code => code.as_str(),
-            device => seen.device.as_str(),
-            address => seen.address.as_str(),
-            at => seen.at.as_str(),
-            until => seen.until.as_str(),
-        };
+        let facts = Value::from(self.facts(draft, &seen));
         let mut texts =
             self.environment.get_template(&format!("{}/{}.txt", language.tag(), draft.template.name()))?.render_captured(facts.clone())?;
         let mut text_of = |block: &str| texts.with_state_mut(|state| state.render_block(block));
@@ -143,18 +144,48 @@ impl Renderer {
         }
     }
 
-    /// `{public_url}/verify-email?token=…&challenge=…`, by e-mail only.
+    /// The names of what the texts of a message can name.
+    pub(super) fn names_of(&self, template: &Template) -> Vec<&'static str> {
+        let draft = Draft { channel: Channel::Email, template, secret: &MessageSecret::none(), locale: "en" };
+        self.facts(&draft, &Seen::of(template)).into_keys().collect()
+    }
+
+    /// What the texts of a message can name: nothing that this kind of message does not have.
+    fn facts(&self, draft: &Draft<'_>, seen: &Seen) -> BTreeMap<&'static str, Value> {
+        let mut facts = BTreeMap::from([("product", Value::from(self.product.as_str())), ("minutes", Value::from(self.code_minutes))]);
+        facts.insert("has_link", Value::from(self.link(draft).is_some()));
+        if draft.template.challenge_id().is_some() {
+            facts.insert("code", Value::from(draft.secret.code.as_deref().unwrap_or_default()));
+        }
+        for (name, value) in [("device", &seen.device), ("address", &seen.address), ("at", &seen.at), ("until", &seen.until)] {
+            if !value.is_empty() {
+                facts.insert(name, Value::from(value.as_str()));
+            }
+        }
+        facts
+    }
+
+    /// `{public_url}/verify-email?token=…&challenge=…`, or a page of the deployment's own with the same behind `#`, which its scripts read and no
+    /// server is told; by e-mail only.
     fn link(&self, draft: &Draft<'_>) -> Option<String> {
         let (Channel::Email, Some(page), Some(token)) = (draft.channel, draft.template.link_path(), &draft.secret.link_token) else {
             return None;
         };
+        let mut values = form_urlencoded::Serializer::new(String::new());
+        values.append_pair("token", token);
+        if let Some(challenge_id) = draft.template.challenge_id() {
+            values.append_pair("challenge", &challenge_id.to_string());
+        }
+        let values = values.finish();
+        if let Some(own) = self.pages.own(page) {
+            let mut link = own.clone();
+            link.set_fragment(Some(&values));
+            return Some(link.into());
+        }
         let mut link = self.public_url.clone();
         link.set_path(&format!("{}{page}", self.public_url.path().trim_end_matches('/')));
         link.set_fragment(None);
-        link.query_pairs_mut().clear().append_pair("token", token);
-        if let Some(challenge_id) = draft.template.challenge_id() {
-            link.query_pairs_mut().append_pair("challenge", &challenge_id.to_string());
-        }
+        link.set_query(Some(&values));
         Some(link.into())
     }
 }
@@ -171,15 +202,31 @@ struct Seen {
 impl Seen {
     fn of(template: &Template) -> Self {
         match template {
-            Template::NewDevice(sighting) | Template::PasswordChanged(sighting) | Template::RefreshTokenReused(sighting) => {
+            Template::NewDevice(sighting)
+            | Template::PasswordChanged(sighting)
+            | Template::RefreshTokenReused(sighting)
+            | Template::EmailChangeRequested(sighting)
+            | Template::EmailChanged(sighting)
+            | Template::PhoneChangeRequested(sighting)
+            | Template::PhoneChanged(sighting)
+            | Template::PhoneRemoved(sighting) => {
                 let Sighting { device, ip_address, at } = sighting;
                 Self { device: inert(device), address: inert(ip_address), at: minute(*at), until: String::new() }
             }
-            Template::AccountLocked { until } => Self { until: minute(*until), ..Self::default() },
+            Template::AccountLocked { until } | Template::DeletionScheduled { until } => Self { until: minute(*until), ..Self::default() },
             Template::SignUpCode { .. }
             | Template::SignUpContactTaken {}
             | Template::AccountCreated {}
-            | Template::VerificationCode { .. } => Self::default(),
+            | Template::VerificationCode { .. }
+            | Template::SignInCode { .. }
+            | Template::PasswordReset { .. }
+            | Template::ReauthenticationCode { .. }
+            | Template::EmailChangeCode { .. }
+            | Template::EmailChangeTaken {}
+            | Template::PhoneChangeCode { .. }
+            | Template::PhoneChangeTaken {}
+            | Template::DeletionCancelled {}
+            | Template::AccountDeleted {} => Self::default(),
         }
     }
 }
@@ -224,7 +271,7 @@ const fn is_bidirectional_control(c: char) -> bool {
 mod tests {
     use uuid::Uuid;
 
-    use super::{super::message::tests::one_of_each, *};
+    use super::{super::samples::one_of_each, *};
 
     fn renderer(product: &str) -> Renderer {
         let public_url = Url::parse("https://id.example.com/auth/?x=1").expect("a URL");
@@ -269,6 +316,24 @@ mod tests {
         let link = "https://id.example.com/auth/verify-email?token=abc-DEF_123&challenge=00000000-0000-0000-0000-000000000007";
         assert_eq!(rendered.link.as_deref(), Some(link));
         assert!(rendered.text.contains(link));
+    }
+
+    #[test]
+    fn a_page_of_ones_own_gets_the_token_where_no_server_sees_it() {
+        let own = Url::parse("https://app.example.com/welcome?from=mail").expect("a URL");
+        let pages = Pages { verify_email: Some(own), ..Pages::default() };
+        let texts = renderer("Postern").leading_to(pages);
+        let link_of = |template: &Template| {
+            let draft = Draft { channel: Channel::Email, template, secret: &secret(), locale: "en" };
+            texts.render(&draft).expect("rendered").link.expect("a link")
+        };
+        let of_sign_up = link_of(&Template::SignUpCode { challenge_id: Uuid::from_u128(7) });
+        assert_eq!(
+            of_sign_up,
+            "https://app.example.com/welcome?from=mail#token=abc-DEF_123&challenge=00000000-0000-0000-0000-000000000007"
+        );
+        let of_lock = link_of(&Template::AccountLocked { until: Timestamp::from_millis(0) });
+        assert_eq!(of_lock, "https://id.example.com/auth/unlock?token=abc-DEF_123", "each has a setting of its own");
     }
 
     #[test]

@@ -26,7 +26,10 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 use uuid::Uuid;
 
-use super::render::Rendered;
+use super::{
+    render::Rendered,
+    send_failure::{SendFailure, one_line},
+};
 
 /// A connection that lay idle for longer is not used again.
 const PARKED_FOR: Duration = Duration::from_secs(20);
@@ -46,17 +49,6 @@ pub enum MailSettingError {
     /// The certificates of this machine cannot be read.
     #[error("TLS cannot be set up: {0}")]
     Tls(String),
-}
-
-/// Why a mail was not taken.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum MailFailure {
-    /// This mail never will be.
-    #[error("refused: {0}")]
-    Refused(String),
-    /// Later it may be.
-    #[error("not delivered: {0}")]
-    Later(String),
 }
 
 /// How the connection is protected.
@@ -143,18 +135,18 @@ impl Mailer {
     }
 
     /// Hands one mail to the server; returns when the server has taken it, or by the time-out.
-    pub async fn send(&self, mail: &Mail<'_>) -> Result<(), MailFailure> {
+    pub async fn send(&self, mail: &Mail<'_>) -> Result<(), SendFailure> {
         let message = self.compose(mail)?;
         match tokio::time::timeout(self.timeout, self.hand_over(&message)).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(MailFailure::Later(format!("no answer within {} s", self.timeout.as_secs()))),
+            Err(_) => Err(SendFailure::Later(format!("no answer within {} s", self.timeout.as_secs()))),
         }
     }
 
-    async fn hand_over(&self, message: &Message) -> Result<(), MailFailure> {
+    async fn hand_over(&self, message: &Message) -> Result<(), SendFailure> {
         let mut connection = match self.take_parked().await {
             Some(connection) => connection,
-            None => self.connect().await.map_err(|error| MailFailure::Later(one_line(&error)))?,
+            None => self.connect().await.map_err(|error| SendFailure::Later(one_line(&error)))?,
         };
         match connection.send(message.envelope(), &message.formatted()).await {
             Ok(_) => {
@@ -163,9 +155,9 @@ impl Mailer {
             }
             // 53z are about who we are to the server, which the operator can put right; the other 5yz are about this mail.
             Err(error) if error.status().is_some_and(|code| error.is_permanent() && code.category != Category::Unspecified3) => {
-                Err(MailFailure::Refused(one_line(&error)))
+                Err(SendFailure::Refused(one_line(&error)))
             }
-            Err(error) => Err(MailFailure::Later(one_line(&error))),
+            Err(error) => Err(SendFailure::Later(one_line(&error))),
         }
     }
 
@@ -200,8 +192,8 @@ impl Mailer {
         Ok(connection)
     }
 
-    fn compose(&self, mail: &Mail<'_>) -> Result<Message, MailFailure> {
-        let refused = |cause: &dyn fmt::Display| MailFailure::Refused(one_line(cause));
+    fn compose(&self, mail: &Mail<'_>) -> Result<Message, SendFailure> {
+        let refused = |cause: &dyn fmt::Display| SendFailure::Refused(one_line(cause));
         let recipient: Address = mail.recipient.parse().map_err(|error| refused(&error))?;
         let since_epoch = Duration::from_millis(u64::try_from(mail.at.millis()).unwrap_or(0));
         let message = Message::builder()
@@ -270,11 +262,6 @@ fn is_loopback(host: &str) -> bool {
     )
 }
 
-/// What a server says goes into the log and the database: short, and on one line.
-fn one_line(error: &dyn fmt::Display) -> String {
-    error.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -341,7 +328,7 @@ mod tests {
         assert_eq!(composed.envelope().to().len(), 1);
         for recipient in ["a@example.com, b@example.com", "a@example.com\r\nRCPT TO:<b@x.test>", "", "a"] {
             mail.recipient = recipient;
-            assert!(matches!(mailer.compose(&mail), Err(MailFailure::Refused(_))), "{recipient}");
+            assert!(matches!(mailer.compose(&mail), Err(SendFailure::Refused(_))), "{recipient}");
         }
     }
 }

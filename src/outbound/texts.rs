@@ -8,7 +8,6 @@ pub(super) enum Language {
 }
 
 impl Language {
-    #[cfg(test)]
     pub(super) const ALL: [Self; 2] = [Self::English, Self::Thai];
 
     /// Nearest to a BCP 47 tag; English where there is nothing near.
@@ -25,6 +24,12 @@ impl Language {
         }
     }
 }
+
+/// The texts of a message, each a block of its file.
+pub(super) const MESSAGE_TEXTS: [&str; 6] = ["subject", "title", "body", "button", "after", "sms"];
+/// The texts that every mail of a language shares.
+pub(super) const COMMON_TEXTS: [&str; 7] =
+    ["code_label", "link_label", "details_label", "device_label", "address_label", "time_label", "footer"];
 
 macro_rules! sources {
     ($($path:literal),+ $(,)?) => {
@@ -45,6 +50,21 @@ pub(super) const SOURCES: &[(&str, &str)] = sources![
     "en/password_changed.txt",
     "en/account_locked.txt",
     "en/refresh_token_reused.txt",
+    "en/sign_in_code.txt",
+    "en/password_reset.txt",
+    "en/reauthentication_code.txt",
+    "en/email_change_code.txt",
+    "en/email_change_taken.txt",
+    "en/email_change_requested.txt",
+    "en/email_changed.txt",
+    "en/phone_change_code.txt",
+    "en/phone_change_taken.txt",
+    "en/phone_change_requested.txt",
+    "en/phone_changed.txt",
+    "en/phone_removed.txt",
+    "en/deletion_scheduled.txt",
+    "en/deletion_cancelled.txt",
+    "en/account_deleted.txt",
     "th/common.txt",
     "th/sign_up_code.txt",
     "th/sign_up_contact_taken.txt",
@@ -54,4 +74,19 @@ pub(super) const SOURCES: &[(&str, &str)] = sources![
     "th/password_changed.txt",
     "th/account_locked.txt",
     "th/refresh_token_reused.txt",
+    "th/sign_in_code.txt",
+    "th/password_reset.txt",
+    "th/reauthentication_code.txt",
+    "th/email_change_code.txt",
+    "th/email_change_taken.txt",
+    "th/email_change_requested.txt",
+    "th/email_changed.txt",
+    "th/phone_change_code.txt",
+    "th/phone_change_taken.txt",
+    "th/phone_change_requested.txt",
+    "th/phone_changed.txt",
+    "th/phone_removed.txt",
+    "th/deletion_scheduled.txt",
+    "th/deletion_cancelled.txt",
+    "th/account_deleted.txt",
 ];

@@ -14,6 +14,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{
+    batch::Batch,
     database::{Backend, Database},
     error::StorageError,
 };
@@ -78,9 +79,11 @@ pub fn kind_name(kind: Kind) -> String {
     kind.to_value()
 }
 
-/// Writes events in the transaction of the change that they tell; the rows that it returns are published after its commit.
-pub async fn insert(transaction: &DatabaseTransaction, epoch: i32, events: &[NewEvent]) -> Result<Vec<Model>, StorageError> {
+/// Writes events in the transaction of the change that they tell, after the writes that come with them; the rows that it returns are
+/// published after its commit.
+pub async fn insert(transaction: &DatabaseTransaction, epoch: i32, events: &[NewEvent], before: Batch) -> Result<Vec<Model>, StorageError> {
     if events.is_empty() {
+        before.run(transaction).await?;
         return Ok(Vec::new());
     }
     let rows = events.iter().map(|event| ActiveModel {
@@ -94,7 +97,10 @@ pub async fn insert(transaction: &DatabaseTransaction, epoch: i32, events: &[New
         session_id: Set(event.session_id),
         at: Set(event.at),
     });
-    let mut written = Entity::insert_many(rows).exec_with_returning(transaction).await?;
+    let mut insert = Entity::insert_many(rows).into_query();
+    insert.returning_all();
+    let answer = before.run_with(transaction, insert).await?;
+    let mut written = answer.iter().map(|row| Model::from_query_result(row, "")).collect::<Result<Vec<_>, _>>()?;
     written.sort_unstable_by_key(position);
     Ok(written)
 }
@@ -178,14 +184,6 @@ pub async fn list_of_user(
         .all(database.read())
         .await?;
     Ok(rows)
-}
-
-/// Removes at most `limit` of the rows that are older than `before`, and says how many.
-pub async fn delete_before(database: &Database, before: Timestamp, limit: u64) -> Result<u64, StorageError> {
-    let old =
-        Entity::find().select_only().column(Column::Seq).filter(Column::At.lt(before)).order_by_asc(Column::At).limit(limit).into_query();
-    let done = Entity::delete_many().filter(Column::Seq.in_subquery(old)).exec(database.write()).await?;
-    Ok(done.rows_affected)
 }
 
 #[derive(Debug, FromQueryResult)]

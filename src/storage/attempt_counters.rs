@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use entity::{Timestamp, attempt_counters};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, Statement, Value,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryTrait, Statement, Value,
     sea_query::{Expr, ExprTrait},
 };
 use uuid::Uuid;
 
-use super::error::StorageError;
+use super::{
+    batch::{Batch, Write},
+    error::StorageError,
+};
 
 /// How many failures lock, and for how long.
 #[derive(Clone, Debug)]
@@ -134,12 +137,35 @@ pub async fn clear(db: &impl ConnectionTrait, kind: &str, key: &[u8]) -> Result<
     Ok(())
 }
 
+/// The same, with other writes.
+pub fn clear_later(batch: &mut Batch, kind: &str, key: &[u8]) {
+    let delete = attempt_counters::Entity::delete_many()
+        .filter(attempt_counters::Column::Kind.eq(kind))
+        .filter(attempt_counters::Column::Key.eq(key.to_vec()));
+    batch.push(Write::Delete(delete.into_query()));
+}
+
+/// Forgets every failure at an account, from wherever: what ends a lockout.
+pub async fn clear_all_of_user(db: &impl ConnectionTrait, kind: &str, user_id: Uuid) -> Result<(), StorageError> {
+    attempt_counters::Entity::delete_many()
+        .filter(attempt_counters::Column::Kind.eq(kind))
+        .filter(attempt_counters::Column::UserId.eq(user_id))
+        .exec(db)
+        .await?;
+    Ok(())
+}
+
 /// The counter as it stands.
 pub async fn find(db: &impl ConnectionTrait, kind: &str, key: &[u8]) -> Result<Option<attempt_counters::Model>, StorageError> {
     let query = attempt_counters::Entity::find()
         .filter(attempt_counters::Column::Kind.eq(kind))
         .filter(attempt_counters::Column::Key.eq(key.to_vec()));
     Ok(query.one(db).await?)
+}
+
+/// The counters of an account, in no order.
+pub async fn list_of_user(db: &impl ConnectionTrait, user_id: Uuid) -> Result<Vec<attempt_counters::Model>, StorageError> {
+    Ok(attempt_counters::Entity::find().filter(attempt_counters::Column::UserId.eq(user_id)).all(db).await?)
 }
 
 /// The counters with these keys, in no order.

@@ -7,12 +7,16 @@ use entity::{
 };
 use sea_orm::{
     ActiveValue::{NotSet, Set},
-    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    sea_query::{Expr, ExprTrait, Query, SelectStatement},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::error::StorageError;
+use super::{
+    batch::{Batch, Write},
+    error::StorageError,
+};
 
 /// What happened, to whom, by whom.
 #[derive(Clone, Debug)]
@@ -127,7 +131,7 @@ pub struct NewRow {
     pub entry: Entry,
 }
 
-/// Adds rows, in the transaction of what they tell.
+/// Adds rows that belong to no transaction.
 pub async fn insert(
     db: &impl ConnectionTrait,
     epoch: i32,
@@ -135,8 +139,15 @@ pub async fn insert(
     request: Option<&Request>,
     now: Timestamp,
 ) -> Result<(), StorageError> {
+    let mut batch = Batch::default();
+    insert_later(&mut batch, epoch, rows, request, now);
+    batch.run(db).await
+}
+
+/// Adds rows to what is about to be written, in the transaction of what they tell.
+pub fn insert_later(batch: &mut Batch, epoch: i32, rows: Vec<NewRow>, request: Option<&Request>, now: Timestamp) {
     if rows.is_empty() {
-        return Ok(());
+        return;
     }
     let rows = rows.into_iter().map(|NewRow { id, entry }| user_audit_log::ActiveModel {
         seq: NotSet,
@@ -173,8 +184,86 @@ pub async fn insert(
         retention_policy: Set(entry.retention),
         created_at: Set(now),
     });
-    user_audit_log::Entity::insert_many(rows).exec_without_returning(db).await?;
-    Ok(())
+    batch.push(Write::Insert(user_audit_log::Entity::insert_many(rows).into_query()));
+}
+
+/// Takes users who are gone out of at most `limit` rows about them, and out of as many of what they did; says how many rows that were.
+///
+/// Of what an administrator did to them, the administrator stays. Names of sessions and requests stay too: they name nobody any more.
+pub async fn erase_users(db: &impl ConnectionTrait, users: SelectStatement, limit: u64) -> Result<u64, StorageError> {
+    let about = user_audit_log::Entity::find()
+        .select_only()
+        .column(Column::Seq)
+        .filter(Column::UserId.in_subquery(users.clone()))
+        .limit(limit)
+        .into_query();
+    // The request was theirs, or that of somebody unknown who tried their account.
+    let theirs = || {
+        let own = Expr::col(Column::ActorUserId).eq(Expr::col(Column::UserId));
+        Expr::col(Column::ActorUserId).is_null().or(own)
+    };
+    let mut update = user_audit_log::Entity::update_many()
+        .col_expr(Column::Message, Expr::value(Option::<String>::None))
+        .col_expr(Column::Metadata, Expr::value(json!({})))
+        .col_expr(Column::RequestParams, Expr::value(Option::<Value>::None))
+        .col_expr(Column::UserId, Expr::value(Option::<Uuid>::None))
+        .col_expr(
+            Column::ActorUserId,
+            Expr::case(theirs(), Expr::value(Option::<Uuid>::None)).finally(Expr::col(Column::ActorUserId)).into(),
+        );
+    for column in [Column::IpAddress, Column::UserAgent, Column::Country, Column::City] {
+        let kept = Expr::case(theirs(), Expr::value(Option::<String>::None)).finally(Expr::col(column));
+        update = update.col_expr(column, kept.into());
+    }
+    let about = update.filter(Column::Seq.in_subquery(about)).exec(db).await?.rows_affected;
+
+    let done = user_audit_log::Entity::find()
+        .select_only()
+        .column(Column::Seq)
+        .filter(Column::ActorUserId.in_subquery(users))
+        .limit(limit)
+        .into_query();
+    let mut update = user_audit_log::Entity::update_many()
+        .col_expr(Column::ActorUserId, Expr::value(Option::<Uuid>::None))
+        .col_expr(Column::RequestParams, Expr::value(Option::<Value>::None));
+    for column in [Column::IpAddress, Column::UserAgent, Column::Country, Column::City] {
+        update = update.col_expr(column, Expr::value(Option::<String>::None));
+    }
+    Ok(about + update.filter(Column::Seq.in_subquery(done)).exec(db).await?.rows_affected)
+}
+
+/// Takes one user who is gone out of their rows.
+pub async fn erase_user(db: &impl ConnectionTrait, user_id: Uuid, limit: u64) -> Result<u64, StorageError> {
+    erase_users(db, Query::select().expr(Expr::value(user_id)).to_owned(), limit).await
+}
+
+/// Takes the users who were deleted after `since` out of rows that were written about them since, by requests that were on their way.
+pub async fn erase_deleted_users(db: &impl ConnectionTrait, since: Timestamp, limit: u64) -> Result<u64, StorageError> {
+    use entity::account_events;
+    let deleted = account_events::Entity::find()
+        .select_only()
+        .column(account_events::Column::UserId)
+        // Written out, so that the index of these alone is used.
+        .filter(Expr::cust("kind = 'deleted'"))
+        .filter(account_events::Column::At.gt(since))
+        .into_query();
+    erase_users(db, deleted, limit).await
+}
+
+/// A page of what happened to a user and of what they did, but what only administrators may see; oldest first, after a position.
+pub async fn list_of_person(
+    db: &impl ConnectionTrait,
+    user_id: Uuid,
+    after: i64,
+    limit: u64,
+) -> Result<Vec<user_audit_log::Model>, StorageError> {
+    let query = user_audit_log::Entity::find()
+        .filter(Column::UserId.eq(user_id).or(Column::ActorUserId.eq(user_id)))
+        .filter(Column::IsSensitive.eq(false))
+        .filter(Column::Seq.gt(after))
+        .order_by_asc(Column::Seq)
+        .limit(limit);
+    Ok(query.all(db).await?)
 }
 
 /// A window on a list that is ordered newest first, by position.

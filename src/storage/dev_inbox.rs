@@ -1,4 +1,4 @@
-//! Messages that the development inbox received: the newest 500.
+//! Messages that the development inbox received: the newest 500, and a few older ones until they are swept out.
 
 use entity::dev_inbox::{Column, Entity, Model};
 use sea_orm::{
@@ -11,12 +11,17 @@ use super::error::StorageError;
 /// How many are kept.
 pub const KEPT: u64 = 500;
 
-/// Puts a message in, once however often it is delivered, and lets the oldest go.
+/// Puts a message in, once however often it is delivered.
 pub async fn insert(db: &impl ConnectionTrait, message: Model) -> Result<(), StorageError> {
     Entity::insert(message.into_active_model())
         .on_conflict(OnConflict::column(Column::Id).do_nothing().to_owned())
         .exec_without_returning(db)
         .await?;
+    Ok(())
+}
+
+/// Lets the oldest go.
+pub async fn sweep(db: &impl ConnectionTrait) -> Result<(), StorageError> {
     let newest = Query::select()
         .column(Column::Id)
         .from(Entity)

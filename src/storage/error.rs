@@ -11,6 +11,9 @@ pub enum StorageError {
         /// `{table}_{columns}_key` on both databases; ask with [`StorageError::is_conflict_on`].
         constraint: String,
     },
+    /// What the new row belongs to has gone meanwhile: an account that was deleted while somebody was at its door. The same call finds it gone.
+    #[error("what the row belongs to has gone")]
+    Orphan,
     /// The rows contradict one another, or the program.
     #[error("inconsistent data: {0}")]
     Inconsistent(&'static str),
@@ -38,6 +41,7 @@ impl From<DbErr> for StorageError {
             | DbErr::Exec(RuntimeErr::SqlxError(cause))
             | DbErr::Query(RuntimeErr::SqlxError(cause)) => match classify(cause) {
                 Cause::Conflict(constraint) => Self::Conflict { constraint },
+                Cause::Orphan => Self::Orphan,
                 Cause::Unavailable => unavailable(&error),
                 Cause::Other => Self::Driver(error),
             },
@@ -54,6 +58,7 @@ fn unavailable(error: &DbErr) -> StorageError {
 
 enum Cause {
     Conflict(String),
+    Orphan,
     Unavailable,
     Other,
 }
@@ -67,6 +72,8 @@ fn classify(error: &SqlxError) -> Cause {
             let code = error.code().unwrap_or_default();
             if error.is_unique_violation() {
                 Cause::Conflict(error.constraint().map_or_else(|| sqlite_key(error.message()), str::to_owned))
+            } else if error.is_foreign_key_violation() {
+                Cause::Orphan
             } else if is_passing_postgres(&code) || is_passing_sqlite(&code) {
                 Cause::Unavailable
             } else {

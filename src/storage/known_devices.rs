@@ -1,10 +1,13 @@
 //! Devices that have signed in to an account before.
 
 use entity::{Timestamp, known_devices};
-use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, sea_query::Expr};
+use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QueryTrait, sea_query::Expr};
 use uuid::Uuid;
 
-use super::error::StorageError;
+use super::{
+    batch::{Batch, Write},
+    error::StorageError,
+};
 
 /// The device with this token, where this account knows it.
 pub async fn find(db: &impl ConnectionTrait, user_id: Uuid, token_hash: &[u8]) -> Result<Option<known_devices::Model>, StorageError> {
@@ -15,19 +18,16 @@ pub async fn find(db: &impl ConnectionTrait, user_id: Uuid, token_hash: &[u8]) -
 }
 
 /// Makes a device known to an account.
-pub async fn insert(db: &impl ConnectionTrait, row: known_devices::Model) -> Result<(), StorageError> {
-    known_devices::Entity::insert(known_devices::ActiveModel::from(row).reset_all()).exec_without_returning(db).await?;
-    Ok(())
+pub fn insert_later(batch: &mut Batch, row: known_devices::Model) {
+    batch.push(Write::Insert(known_devices::Entity::insert(known_devices::ActiveModel::from(row).reset_all()).into_query()));
 }
 
 /// Notes that a device was here again.
-pub async fn advance_last_seen(db: &impl ConnectionTrait, id: Uuid, now: Timestamp) -> Result<(), StorageError> {
-    known_devices::Entity::update_many()
+pub fn advance_last_seen_later(batch: &mut Batch, id: Uuid, now: Timestamp) {
+    let update = known_devices::Entity::update_many()
         .col_expr(known_devices::Column::LastSeenAt, Expr::value(now))
-        .filter(known_devices::Column::Id.eq(id))
-        .exec(db)
-        .await?;
-    Ok(())
+        .filter(known_devices::Column::Id.eq(id));
+    batch.push(Write::Update(update.into_query()));
 }
 
 /// Ends the trust in every device of a user; they stay known.
@@ -51,9 +51,21 @@ pub async fn revoke_trust_of(db: &impl ConnectionTrait, id: Uuid) -> Result<(), 
     Ok(())
 }
 
+/// Makes a device a stranger again.
+pub async fn delete(db: &impl ConnectionTrait, id: Uuid) -> Result<(), StorageError> {
+    known_devices::Entity::delete_by_id(id).exec(db).await?;
+    Ok(())
+}
+
 /// The device with this id.
 pub async fn find_by_id(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<known_devices::Model>, StorageError> {
     Ok(known_devices::Entity::find_by_id(id).one(db).await?)
+}
+
+/// The devices that a user has, the newest first.
+pub async fn list_of_user(db: &impl ConnectionTrait, user_id: Uuid) -> Result<Vec<known_devices::Model>, StorageError> {
+    let query = known_devices::Entity::find().filter(known_devices::Column::UserId.eq(user_id));
+    Ok(query.order_by_desc(known_devices::Column::CreatedAt).all(db).await?)
 }
 
 /// The devices with these ids, in no order.

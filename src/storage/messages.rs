@@ -11,7 +11,10 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::error::StorageError;
+use super::{
+    batch::{Batch, Write},
+    error::StorageError,
+};
 
 /// The right to deliver a message until its lease ends. The attempt's number makes it worthless once somebody else has taken over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,10 +33,9 @@ impl Lease {
     }
 }
 
-/// Writes a message in the transaction of what it tells.
-pub async fn insert(db: &impl ConnectionTrait, message: Model) -> Result<(), StorageError> {
-    Entity::insert(message.into_active_model()).exec_without_returning(db).await?;
-    Ok(())
+/// Adds a message to what is about to be written, in the transaction of what it tells.
+pub fn insert_later(batch: &mut Batch, message: Model) {
+    batch.push(Write::Insert(Entity::insert(message.into_active_model()).into_query()));
 }
 
 /// When the next message is due, if one waits.
@@ -77,6 +79,11 @@ pub async fn lease_due(db: &impl ConnectionTrait, now: Timestamp, until: Timesta
         .exec_with_returning(db)
         .await?;
     Ok(leased)
+}
+
+/// The messages to a user, the newest first.
+pub async fn list_of_user(db: &impl ConnectionTrait, user_id: Uuid) -> Result<Vec<Model>, StorageError> {
+    Ok(Entity::find().filter(Column::UserId.eq(user_id)).order_by_desc(Column::CreatedAt).all(db).await?)
 }
 
 /// What an attempt came to.

@@ -5,12 +5,12 @@ use entity::{
     user_sessions::{self, Actor, Column, Status},
 };
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, ExprTrait},
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    sea_query::{Expr, ExprTrait, LockBehavior, LockType, Query},
 };
 use uuid::Uuid;
 
-use super::error::StorageError;
+use super::{batch::Batch, error::StorageError};
 
 /// The session with this id, whatever its status.
 pub async fn find_by_id(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<user_sessions::Model>, StorageError> {
@@ -22,10 +22,28 @@ pub async fn find_of_user(db: &impl ConnectionTrait, user_id: Uuid, id: Uuid) ->
     Ok(user_sessions::Entity::find_by_id(id).filter(Column::UserId.eq(user_id)).one(db).await?)
 }
 
-/// Adds a session.
-pub async fn insert(db: &impl ConnectionTrait, session: user_sessions::Model) -> Result<(), StorageError> {
-    user_sessions::Entity::insert(user_sessions::ActiveModel::from(session).reset_all()).exec_without_returning(db).await?;
-    Ok(())
+/// Adds a session, after the writes that come with it. Returns whether its user has more live ones beside it than `others`.
+pub async fn insert(
+    db: &impl ConnectionTrait,
+    session: user_sessions::Model,
+    others: u64,
+    before: Batch,
+    now: Timestamp,
+) -> Result<bool, StorageError> {
+    let one_too_many = user_sessions::Entity::find()
+        .select_only()
+        .expr(Expr::value(1))
+        .filter(Column::UserId.eq(session.user_id))
+        .filter(Column::Id.ne(session.id))
+        .filter(live(now))
+        .offset(others)
+        .limit(1)
+        .into_query();
+    let mut insert = user_sessions::Entity::insert(user_sessions::ActiveModel::from(session).reset_all()).into_query();
+    insert.returning(Query::returning().expr(Expr::exists(one_too_many)));
+    let answer = before.run_with(db, insert).await?;
+    let row = answer.first().ok_or(StorageError::Inconsistent("a session that was added is not told"))?;
+    Ok(row.try_get_by_index(0)?)
 }
 
 /// Neither ended nor past its time.
@@ -147,7 +165,7 @@ pub struct Ending {
     pub by: Actor,
     /// A few words for the list of sessions.
     pub reason: &'static str,
-    /// Whether it was stolen.
+    /// Whether somebody else was in it: by `Security` where its token was stolen, else its owner says so.
     pub suspicious: bool,
 }
 
@@ -160,6 +178,8 @@ pub enum Which {
     AllOf(Uuid),
     /// All of a user but one.
     AllOfBut(Uuid, Uuid),
+    /// All of a user that were begun on a device.
+    AllOnDevice(Uuid, Uuid),
 }
 
 /// Ends live sessions, and returns the ids of those that it ended: nobody else ended them.
@@ -168,6 +188,7 @@ pub async fn revoke(db: &impl ConnectionTrait, which: Which, ending: Ending, now
         Which::One(id) => Condition::all().add(Column::Id.eq(id)),
         Which::AllOf(user) => Condition::all().add(Column::UserId.eq(user)),
         Which::AllOfBut(user, kept) => Condition::all().add(Column::UserId.eq(user)).add(Column::Id.ne(kept)),
+        Which::AllOnDevice(user, device) => Condition::all().add(Column::UserId.eq(user)).add(Column::KnownDeviceId.eq(device)),
     };
     end(db, wanted, ending, now).await
 }
@@ -209,12 +230,37 @@ async fn end(db: &impl ConnectionTrait, wanted: Condition, ending: Ending, now: 
         .col_expr(Column::UpdatedAt, Expr::value(now))
         .col_expr(Column::Version, Expr::col(Column::Version).add(1));
     if ending.suspicious {
-        update = update
-            .col_expr(Column::IsSuspicious, Expr::value(true))
-            .col_expr(Column::RiskSignals, Expr::value(serde_json::json!(["refresh_token_reused"])));
+        update = update.col_expr(Column::IsSuspicious, Expr::value(true));
+    }
+    if ending.suspicious && ending.by == Actor::Security {
+        update = update.col_expr(Column::RiskSignals, Expr::value(serde_json::json!(["refresh_token_reused"])));
     }
     let ended = update.filter(wanted).filter(live(now)).exec_with_returning(db).await?;
     Ok(ended.into_iter().map(|session| session.id).collect())
+}
+
+/// Marks at most `limit` sessions whose time is over as expired, and returns which those were, with their users: nobody else marked them.
+pub async fn expire_due(db: &impl ConnectionTrait, limit: u64, now: Timestamp) -> Result<Vec<(Uuid, Uuid)>, StorageError> {
+    // Written out, so that the indexes of live sessions are used.
+    let overdue = Condition::all()
+        .add(Expr::cust("status IN ('active', 'suspicious')"))
+        .add(Condition::any().add(Column::ExpiresAt.lte(now)).add(Column::AbsoluteExpiresAt.lte(now)));
+    let some = user_sessions::Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(overdue.clone())
+        .limit(limit)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .into_query();
+    let expired = user_sessions::Entity::update_many()
+        .col_expr(Column::Status, Expr::value(Status::Expired))
+        .col_expr(Column::UpdatedAt, Expr::value(now))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+        .filter(Column::Id.in_subquery(some))
+        .filter(overdue)
+        .exec_with_returning(db)
+        .await?;
+    Ok(expired.into_iter().map(|session| (session.id, session.user_id)).collect())
 }
 
 /// Which sessions a list shows.

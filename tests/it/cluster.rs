@@ -1,5 +1,6 @@
 //! Two instances on one PostgreSQL and one Redis; and what becomes of either when something is killed.
 
+mod killed_deletions;
 mod kills;
 mod outages;
 mod postgres_process;

@@ -191,6 +191,24 @@ fn the_public_url_is_a_plain_base() {
     assert_eq!(config.http.allowed_origins, ["http://localhost:8080"]);
 }
 
+// A16: where links lead is a setting, and one that cannot be meant stops the start.
+#[test]
+fn pages_of_ones_own_are_plain_addresses() {
+    for bad in
+        ["ftp://app.example.com/x", "javascript:alert(1)", "https://ada@app.example.com/x", "https://app.example.com/#/reset", "/reset"]
+    {
+        let problems = problems_of(&[("POSTERN_PAGES__RESET_PASSWORD", bad)]);
+        assert_eq!(problems.len(), 1, "{bad}: {problems:?}");
+        assert!(problems[0].starts_with("pages.reset_password"), "{problems:?}");
+    }
+    assert_one(&production_with(&[("POSTERN_PAGES__HOME", "http://app.example.com/")]), "pages.home");
+    let config = Config::read(&Sources::of([("POSTERN_PAGES__SIGN_IN", "http://localhost:5173/welcome?a=b")])).into_config().unwrap();
+    assert_eq!(config.pages.own("/sign-in").map(url::Url::as_str), Some("http://localhost:5173/welcome?a=b"));
+    for page in ["/verify-email", "/reset-password", "/cancel-email-change", "/unlock", "/end-session", "/"] {
+        assert_eq!(config.pages.own(page), None, "{page}");
+    }
+}
+
 #[test]
 fn the_environment_wins_over_the_file_and_the_file_over_defaults() {
     let folder = Folder::new("layers");
@@ -410,4 +428,43 @@ proptest! {
 
 fn mode_of(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+// B6: what would send text messages must be whole and safe before anything starts.
+#[test]
+fn senders_of_text_messages_are_checked_whole() {
+    const SID: &str = "AC0123456789abcdef0123456789abcdef";
+    const KEY: &str = "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+    let twilio = [
+        ("POSTERN_SMS__SENDER", "twilio"),
+        ("POSTERN_SMS__TWILIO_ACCOUNT_SID", SID),
+        ("POSTERN_SMS__TWILIO_AUTH_TOKEN", "tw1lio-token"),
+        ("POSTERN_SMS__TWILIO_FROM", "+15005550006"),
+    ];
+    let webhook = [
+        ("POSTERN_SMS__SENDER", "webhook"),
+        ("POSTERN_SMS__WEBHOOK_URL", "https://sms.example.com/x"),
+        ("POSTERN_SMS__WEBHOOK_SECRET", KEY),
+    ];
+    assert!(production_with(&twilio).is_empty() && production_with(&webhook).is_empty());
+    let reading = Config::read(&Sources::of([&PRODUCTION[..], &twilio[..]].concat()));
+    assert!(!format!("{:?} {:?}", reading.config, reading.settings).contains("tw1lio-token"));
+    for (base, change, part) in [
+        (&twilio[..], ("POSTERN_SMS__SENDER", "pigeons"), "sms.sender"),
+        (&twilio, ("POSTERN_SMS__TWILIO_ACCOUNT_SID", "AC1"), "sms.twilio_account_sid"),
+        (&twilio, ("POSTERN_SMS__TWILIO_AUTH_TOKEN", ""), "sms.twilio_auth_token"),
+        (&twilio, ("POSTERN_SMS__TWILIO_API_KEY", "SK0123456789abcdef0123456789abcdef"), "sms.twilio_api_secret"),
+        (&twilio, ("POSTERN_SMS__TWILIO_FROM", ""), "sms.twilio_from"),
+        (&twilio, ("POSTERN_SMS__TWILIO_MESSAGING_SERVICE_SID", "MG0123456789abcdef0123456789abcdef"), "exclude each other"),
+        (&twilio, ("POSTERN_SMS__TWILIO_BASE_URL", "http://twilio.example.com"), "sms.twilio_base_url"),
+        (&twilio, ("POSTERN_SMS__TWILIO_STATUS_CALLBACK", "https://u:p@example.com"), "sms.twilio_status_callback"),
+        (&twilio, ("POSTERN_SMS__ALLOWED_COUNTRIES", "TH,QQ"), "\"QQ\""),
+        (&twilio, ("POSTERN_SMS__PER_NUMBER", "many"), "sms.per_number"),
+        (&webhook, ("POSTERN_SMS__WEBHOOK_URL", "http://sms.example.com/x"), "sms.webhook_url"),
+        (&webhook, ("POSTERN_SMS__WEBHOOK_URL", ""), "sms.webhook_url"),
+        (&webhook, ("POSTERN_SMS__WEBHOOK_SECRET", "whsec_c2hvcnQ="), "sms.webhook_secret"),
+        (&webhook, ("POSTERN_SMS__WEBHOOK_SECRET", "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="), "sms.webhook_secret"),
+    ] {
+        assert_one(&production_with(&[base, &[change]].concat()), part);
+    }
 }

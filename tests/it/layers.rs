@@ -31,7 +31,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
 ];
 
 /// Where each outside crate may be named: files or folders below `src/`.
-const HOMES: [(&str, &[&str]); 24] = [
+const HOMES: [(&str, &[&str]); 35] = [
     ("axum", &["http/"]),
     ("tower", &["http/"]),
     ("tower_http", &["http/"]),
@@ -44,10 +44,21 @@ const HOMES: [(&str, &[&str]); 24] = [
     ("redis", &["ephemeral/redis.rs", "events/redis.rs"]),
     ("deadpool_redis", &["ephemeral/redis.rs", "events/redis.rs"]),
     ("lettre", &["outbound/smtp.rs"]),
-    ("minijinja", &["outbound/", "http/dev_inbox.rs"]),
+    ("minijinja", &["outbound/", "http/dev_inbox.rs", "http/message_previews.rs", "http/pages/frame.rs"]),
     ("jsonwebtoken", &["crypto/access_token.rs"]),
-    ("argon2", &["crypto/password_hash.rs"]),
-    ("password_hash", &["crypto/password_hash.rs"]),
+    ("argon2", &["crypto/password_hash.rs", "crypto/password_hash/"]),
+    ("password_hash", &["crypto/password_hash.rs", "crypto/password_hash/"]),
+    ("bcrypt", &["crypto/password_hash/"]),
+    ("scrypt", &["crypto/password_hash/"]),
+    ("pbkdf2", &["crypto/password_hash/"]),
+    ("sha_crypt", &["crypto/password_hash/"]),
+    ("md5", &["crypto/password_hash/"]),
+    ("image", &["domain/picture.rs"]),
+    ("bytemuck", &["domain/picture.rs"]),
+    ("memmap2", &["domain/picture.rs", "domain/picture_file.rs"]),
+    ("multer", &["http/multipart.rs"]),
+    ("object_store", &["outbound/pictures.rs"]),
+    ("reqwest", &["outbound/"]),
     ("aes_gcm", &["crypto/secret_box.rs"]),
     ("hkdf", &["crypto/key_ring.rs"]),
     ("zxcvbn", &["domain/password.rs"]),

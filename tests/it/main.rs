@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
+    clippy::unchecked_time_subtraction,
     reason = "a test fails by panicking, and says why it did not run"
 )]
 
@@ -12,9 +13,13 @@ mod support;
 
 mod access;
 mod account;
+mod avatars;
+mod breaches;
+mod clean_up;
 mod cluster;
 mod config;
 mod conformance;
+mod contacts;
 mod contract;
 mod crypto;
 mod ephemeral;
@@ -22,16 +27,23 @@ mod events;
 mod hostile_input;
 mod hot_path;
 mod http;
+mod imports;
 mod layers;
+mod leaving;
 mod limits;
 mod messages;
 mod migrations;
 mod operating;
+mod pages;
 mod passwords;
+mod pre_hijack;
+mod profile;
 mod races;
+mod recovery;
 mod secrets;
 mod sessions;
 mod sign_in;
+mod sign_in_by_code;
 mod sign_up;
 mod stream;
 mod transport;

@@ -10,7 +10,10 @@ use entity::user_audit_log::{self, Status};
 use sea_orm::{DatabaseConnection, EntityTrait, QueryOrder};
 use serde_json::json;
 
-use super::support::{Answer, Gateway, PASSWORD, Visitor};
+use super::{
+    pages::browser::{Browser, local},
+    support::{Answer, Gateway, PASSWORD, Visitor},
+};
 
 /// The log of this process, kept in memory.
 #[derive(Clone, Default)]
@@ -134,8 +137,22 @@ async fn journey(gateway: &Gateway, visitor: &Visitor, email: &str, typed: [&str
     answers.push(visitor.try_confirm(&challenge, "canary").await);
     answers.push(visitor.verify_email(token, Some(wrong)).await);
     answers.push(gateway.visitor().verify_email(&message.link_token(), Some(wrong)).await);
+    // The token stands in the query of the hosted page, and what is typed in its form.
+    let elsewhere = gateway.visitor();
+    let browser = Browser::of(&elsewhere);
+    let page = browser.open(&local(message.link.as_ref().unwrap())).await;
+    let refused = browser.press(&page, &[("password", wrong)]).await.expect(422, "");
+    assert!(!refused.html.contains(wrong), "a page repeats what was typed");
+    secrets.extend([page.input("form")["value"].clone(), elsewhere.cookies().get("postern_form").unwrap().to_owned()]);
     answers.push(visitor.try_confirm(&challenge, &message.code()).await);
     gateway.next_message(email).await;
+    visitor.request_sign_in_code(email).await;
+    let message = gateway.next_message(email).await;
+    secrets.extend([message.code(), message.link_token()]);
+    browser.follow(&local(message.link.as_ref().unwrap())).await.expect(200, "You are signed in");
+    gateway.next_message(email).await;
+    let cookies = elsewhere.cookies();
+    secrets.extend(["postern_access", "postern_refresh", "postern_device"].map(|name| cookies.get(name).unwrap().to_owned()));
     answers.push(visitor.try_sign_in(email, wrong).await);
     // People type their password where their name belongs.
     answers.push(visitor.try_sign_in(identifier, identifier).await);

@@ -2,11 +2,24 @@
 
 use async_graphql::MergedObject;
 
+mod avatar;
+mod contacts;
+mod leaving;
 mod password;
+mod profile;
 mod session;
 mod sign_in;
 mod sign_up;
 
 /// Everything that can be done.
 #[derive(MergedObject, Default)]
-pub struct Mutation(sign_up::SignUpMutation, sign_in::SignInMutation, session::SessionMutation, password::PasswordMutation);
+pub struct Mutation(
+    sign_up::SignUpMutation,
+    sign_in::SignInMutation,
+    session::SessionMutation,
+    password::PasswordMutation,
+    profile::ProfileMutation,
+    contacts::ContactMutation,
+    leaving::LeavingMutation,
+    avatar::AvatarMutation,
+);

@@ -4,13 +4,18 @@ use async_graphql::{Context, ID, InputObject, Object, OneofObject, Result, Simpl
 use entity::user_sessions;
 
 use crate::{
-    flows::{caller::Identity, reauthenticate, refresh_session, revoke_sessions, sign_out},
+    flows::{caller::Identity, disown_session, reauthenticate, refresh_session, request_reauthentication_code, revoke_sessions, sign_out},
     graphql::{
         auth_level::AuthLevel,
         context::{ContextExt, clear_tokens, deliver},
         error,
         guard::{Requires, auth},
-        object::{session::Session, tokens::Tokens, user::User},
+        object::{
+            challenge::{Challenge, ChallengeAnswer, Channel},
+            session::Session,
+            tokens::Tokens,
+            user::User,
+        },
         problem::{Problem, settle},
     },
 };
@@ -77,6 +82,45 @@ pub struct RevokeOtherSessionsPayload {
 pub enum ReauthenticationProof {
     /// The password of the account.
     Password(String),
+    /// A code, for an account that has nothing better.
+    Code(ChallengeAnswer),
+}
+
+impl From<ReauthenticationProof> for reauthenticate::Given {
+    fn from(proof: ReauthenticationProof) -> Self {
+        match proof {
+            ReauthenticationProof::Password(password) => Self::Password(password),
+            ReauthenticationProof::Code(answer) => Self::Code { challenge_id: answer.challenge_id.0, code: answer.code },
+        }
+    }
+}
+
+/// Where the code goes.
+#[derive(InputObject)]
+pub struct RequestReauthenticationCodeInput {
+    /// To which of the own contacts.
+    channel: Channel,
+}
+
+/// A code that was sent, or why not.
+#[derive(SimpleObject, Default)]
+pub struct RequestReauthenticationCodePayload {
+    challenge: Option<Challenge>,
+    problems: Vec<Problem>,
+}
+
+/// What the page behind the link sends.
+#[derive(InputObject)]
+pub struct DisownSessionInput {
+    /// Of the link.
+    token: String,
+}
+
+/// An ended session, or why not.
+#[derive(SimpleObject, Default)]
+pub struct DisownSessionPayload {
+    session_id: Option<ID>,
+    problems: Vec<Problem>,
 }
 
 /// Who proves it.
@@ -161,15 +205,35 @@ impl SessionMutation {
     /// Proves again who is there, for fields that require RECENT.
     #[graphql(directive = auth::apply(AuthLevel::SignedIn), guard = "Requires(AuthLevel::SignedIn)")]
     async fn reauthenticate(&self, ctx: &Context<'_>, input: ReauthenticateInput) -> Result<ReauthenticatePayload> {
-        let ReauthenticationProof::Password(password) = input.proof;
-        let given = reauthenticate::Given::Password(password);
-        Ok(match settle("reauthenticate", reauthenticate::run(ctx.app()?, ctx.caller()?, given).await)? {
+        Ok(match settle("reauthenticate", reauthenticate::run(ctx.app()?, ctx.caller()?, input.proof.into()).await)? {
             Ok(outcome) => {
                 let by = outcome.tokens.delivery;
                 let tokens = deliver(ctx, outcome.tokens, by)?;
                 ReauthenticatePayload { session: Some(Session::begun(outcome.session)), tokens: Some(Tokens(tokens)), problems: Vec::new() }
             }
             Err(problems) => ReauthenticatePayload { problems, ..ReauthenticatePayload::default() },
+        })
+    }
+
+    /// Ends a session with the token of the message about it ("this was not me"), and marks it suspicious. Works without being signed in.
+    async fn disown_session(&self, ctx: &Context<'_>, input: DisownSessionInput) -> Result<DisownSessionPayload> {
+        Ok(match settle("disown_session", disown_session::run(ctx.app()?, ctx.caller()?, &input.token).await)? {
+            Ok(id) => DisownSessionPayload { session_id: Some(ID(id.to_string())), problems: Vec::new() },
+            Err(problems) => DisownSessionPayload { problems, ..DisownSessionPayload::default() },
+        })
+    }
+
+    /// Sends the signed-in user a code for `reauthenticate`, for an account without password, passkey, provider or TOTP; else METHOD_DISABLED.
+    #[graphql(directive = auth::apply(AuthLevel::SignedIn), guard = "Requires(AuthLevel::SignedIn)")]
+    async fn request_reauthentication_code(
+        &self,
+        ctx: &Context<'_>,
+        input: RequestReauthenticationCodeInput,
+    ) -> Result<RequestReauthenticationCodePayload> {
+        let result = request_reauthentication_code::run(ctx.app()?, ctx.caller()?, input.channel.into()).await;
+        Ok(match settle("request_reauthentication_code", result)? {
+            Ok(challenge) => RequestReauthenticationCodePayload { challenge: Some(Challenge(challenge)), problems: Vec::new() },
+            Err(problems) => RequestReauthenticationCodePayload { problems, ..RequestReauthenticationCodePayload::default() },
         })
     }
 }

@@ -1,18 +1,21 @@
 //! Sign-in.
 
-use async_graphql::{Context, InputObject, Object, Result, SimpleObject};
+use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
 use entity::user_sessions;
 
+use super::sign_up::ContactInput;
 use crate::{
-    flows::sign_in,
+    flows::{request_sign_in_code, sign_in, sign_in_with_code, sign_in_with_link},
     graphql::{
-        context::{self, ContextExt},
+        context::{self, ContextExt, DEVICE_COOKIE},
         object::{
+            challenge::Challenge,
             session::Session,
-            sign_in_outcome::{SignInOutcome, SignedIn},
+            sign_in_outcome::{SignInOutcome, SignedIn, VerificationRequired},
             tokens::{TokenDelivery, Tokens},
         },
         problem::{Problem, settle},
+        response_cookies::CookieKind,
     },
 };
 
@@ -39,14 +42,84 @@ pub struct SignInPayload {
     problems: Vec<Problem>,
 }
 
+/// Where the code goes.
+#[derive(InputObject)]
+pub struct RequestSignInCodeInput {
+    /// Of the account, if there is one.
+    contact: ContactInput,
+}
+
+/// A code that was sent, or why not.
+#[derive(SimpleObject, Default)]
+pub struct RequestSignInCodePayload {
+    challenge: Option<Challenge>,
+    problems: Vec<Problem>,
+}
+
+/// What is typed.
+#[derive(InputObject)]
+pub struct SignInWithCodeInput {
+    /// Of `requestSignInCode`.
+    challenge_id: ID,
+    /// As sent.
+    code: String,
+    /// How the tokens travel.
+    #[graphql(default_with = "TokenDelivery::Cookie")]
+    token_delivery: TokenDelivery,
+}
+
+/// What the page behind the link sends.
+#[derive(InputObject)]
+pub struct SignInWithLinkInput {
+    /// Of the link.
+    token: String,
+    /// How the tokens travel.
+    #[graphql(default_with = "TokenDelivery::Cookie")]
+    token_delivery: TokenDelivery,
+}
+
 #[Object]
 impl SignInMutation {
     /// Signs in with an e-mail address, phone number or username, and a password.
     async fn sign_in(&self, ctx: &Context<'_>, input: SignInInput) -> Result<SignInPayload> {
         let delivery = user_sessions::TokenDelivery::from(input.token_delivery);
         let input = sign_in::Input { identifier: input.identifier, password: input.password, delivery };
-        let result = sign_in::run(ctx.app()?, ctx.caller()?, input).await;
-        deliver(ctx, settle("sign_in", result)?, delivery)
+        match settle("sign_in", sign_in::run(ctx.app()?, ctx.caller()?, input).await)? {
+            Ok(sign_in::Outcome::SignedIn(signed_in)) => deliver(ctx, Ok(*signed_in), delivery),
+            Ok(sign_in::Outcome::VerificationRequired(challenge)) => {
+                let outcome = SignInOutcome::VerificationRequired(VerificationRequired { challenge: Challenge(challenge) });
+                Ok(SignInPayload { outcome: Some(outcome), problems: Vec::new() })
+            }
+            Err(problems) => deliver(ctx, Err(problems), delivery),
+        }
+    }
+
+    /// Sends a one-time sign-in code (by e-mail also a magic link) to a contact. The answer is the same whether or not it is registered.
+    async fn request_sign_in_code(&self, ctx: &Context<'_>, input: RequestSignInCodeInput) -> Result<RequestSignInCodePayload> {
+        let result = request_sign_in_code::run(ctx.app()?, ctx.caller()?, &input.contact.into()).await;
+        Ok(match settle("request_sign_in_code", result)? {
+            Ok(outcome) => {
+                ctx.cookies()?.set(CookieKind::Device, outcome.device_token, DEVICE_COOKIE);
+                RequestSignInCodePayload { challenge: Some(Challenge(outcome.challenge)), problems: Vec::new() }
+            }
+            Err(problems) => RequestSignInCodePayload { problems, ..RequestSignInCodePayload::default() },
+        })
+    }
+
+    /// Signs in with a one-time code.
+    async fn sign_in_with_code(&self, ctx: &Context<'_>, input: SignInWithCodeInput) -> Result<SignInPayload> {
+        let delivery = user_sessions::TokenDelivery::from(input.token_delivery);
+        let input = sign_in_with_code::Input { challenge_id: input.challenge_id.0, code: input.code, delivery };
+        let result = sign_in_with_code::run(ctx.app()?, ctx.caller()?, input).await;
+        deliver(ctx, settle("sign_in_with_code", result)?, delivery)
+    }
+
+    /// Signs in with the token of a magic link.
+    async fn sign_in_with_link(&self, ctx: &Context<'_>, input: SignInWithLinkInput) -> Result<SignInPayload> {
+        let delivery = user_sessions::TokenDelivery::from(input.token_delivery);
+        let input = sign_in_with_link::Input { token: input.token, delivery };
+        let result = sign_in_with_link::run(ctx.app()?, ctx.caller()?, input).await;
+        deliver(ctx, settle("sign_in_with_link", result)?, delivery)
     }
 }
 

@@ -3,16 +3,18 @@
 use async_graphql::{Context, ID, InputObject, Object, OneofObject, Result, SimpleObject};
 use entity::user_sessions;
 
-use super::sign_in::{SignInPayload, deliver};
+use super::{
+    profile::ProfileInput,
+    sign_in::{SignInPayload, deliver},
+};
 use crate::{
-    domain::profile::Profile,
     flows::{confirm_sign_up, resend_challenge, sign_up, verify_email},
     graphql::{
         context::{ContextExt, DEVICE_COOKIE},
         object::{challenge::Challenge, tokens::TokenDelivery},
         problem::{Problem, settle},
         response_cookies::CookieKind,
-        scalar::{Date, DateTime},
+        scalar::DateTime,
     },
 };
 
@@ -29,41 +31,11 @@ pub enum ContactInput {
     Phone(String),
 }
 
-/// What a person says about themselves.
-#[derive(InputObject, Default)]
-pub struct ProfileInput {
-    pub display_name: Option<String>,
-    pub full_name: Option<String>,
-    pub first_name: Option<String>,
-    pub last_name: Option<String>,
-    pub bio: Option<String>,
-    pub locale: Option<String>,
-    pub date_of_birth: Option<Date>,
-    pub address: Option<AddressInput>,
-}
-
-/// A postal address, as far as it is kept.
-#[derive(InputObject, Default)]
-pub struct AddressInput {
-    pub country: Option<String>,
-    pub state: Option<String>,
-    pub postal_code: Option<String>,
-}
-
-impl From<ProfileInput> for Profile {
-    fn from(input: ProfileInput) -> Self {
-        let address = input.address.unwrap_or_default();
-        Self {
-            display_name: input.display_name,
-            full_name: input.full_name,
-            first_name: input.first_name,
-            last_name: input.last_name,
-            bio: input.bio,
-            locale: input.locale,
-            date_of_birth: input.date_of_birth.map(|date| date.0),
-            country: address.country,
-            state: address.state,
-            postal_code: address.postal_code,
+impl From<ContactInput> for sign_up::ContactInput {
+    fn from(input: ContactInput) -> Self {
+        match input {
+            ContactInput::Email(email) => Self::Email(email),
+            ContactInput::Phone(phone) => Self::Phone(phone),
         }
     }
 }
@@ -143,12 +115,8 @@ impl SignUpMutation {
     /// Starts an account for an e-mail address or a phone number and sends it a code (an e-mail also carries a link).
     /// The answer is the same whether or not the contact is already registered; its owner is told in the message.
     async fn sign_up(&self, ctx: &Context<'_>, input: SignUpInput) -> Result<SignUpPayload> {
-        let contact = match input.contact {
-            ContactInput::Email(email) => sign_up::ContactInput::Email(email),
-            ContactInput::Phone(phone) => sign_up::ContactInput::Phone(phone),
-        };
         let profile = input.profile.unwrap_or_default().into();
-        let input = sign_up::Input { contact, password: input.password, username: input.username, profile };
+        let input = sign_up::Input { contact: input.contact.into(), password: input.password, username: input.username, profile };
         Ok(match settle("sign_up", sign_up::run(ctx.app()?, ctx.caller()?, input).await)? {
             Ok(outcome) => {
                 ctx.cookies()?.set(CookieKind::Device, outcome.device_token, DEVICE_COOKIE);

@@ -6,7 +6,7 @@ use super::{
     challenge::Channel,
     session::{LoginMethod, SecondFactorMethod},
 };
-use crate::{app::App, domain::username};
+use crate::{app::App, config, domain::username};
 
 /// What `signIn` takes as identifier.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,25 @@ pub enum IdentifierKind {
     Email,
     Phone,
     Username,
+}
+
+/// A part of an account that this deployment may want filled.
+#[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "config::ProfileField")]
+#[expect(missing_docs, reason = "the names are the contract's and say it")]
+pub enum ProfileField {
+    Username,
+    DisplayName,
+    FullName,
+    FirstName,
+    LastName,
+    Phone,
+    Email,
+    DateOfBirth,
+    Country,
+    State,
+    PostalCode,
+    Avatar,
 }
 
 /// What a username must be.
@@ -58,12 +77,18 @@ pub struct AuthConfig {
     pub locales: Vec<String>,
     /// Digits of a code.
     pub code_length: i32,
+    /// Days between the wish to delete an account and the deletion.
+    pub deletion_grace_days: i32,
     /// Never SIGN_UP.
     pub login_methods: Vec<LoginMethod>,
     /// What is taken as second factor.
     pub second_factors: Vec<SecondFactorMethod>,
     /// What a password must be.
     pub password_policy: PasswordPolicy,
+    /// What must be filled for `User.profileComplete`.
+    pub required_profile_fields: Vec<ProfileField>,
+    /// Of a file for `uploadAvatar`.
+    pub max_avatar_bytes: i32,
 }
 
 impl AuthConfig {
@@ -84,7 +109,8 @@ impl AuthConfig {
             default_country: app.config.phones.default_country.clone(),
             locales: app.locales.iter().map(|locale| (*locale).to_owned()).collect(),
             code_length: i32::try_from(crate::domain::code::DIGITS).unwrap_or_default(),
-            login_methods: vec![LoginMethod::Password],
+            deletion_grace_days: i32::try_from(app.config.accounts.deletion_grace_days).unwrap_or(i32::MAX),
+            login_methods: login_methods(app),
             second_factors: Vec::new(),
             password_policy: PasswordPolicy {
                 min_length: number(rules.min_length),
@@ -92,6 +118,13 @@ impl AuthConfig {
                 min_strength: i32::from(rules.min_strength),
                 rejects_breached: true,
             },
+            required_profile_fields: app.config.profile.required_fields.iter().copied().map(ProfileField::from).collect(),
+            max_avatar_bytes: number(app.config.avatars.max_bytes),
         }
     }
+}
+
+fn login_methods(app: &App) -> Vec<LoginMethod> {
+    let by_phone = app.reaches(entity::Channel::Sms).then_some(LoginMethod::PhoneCode);
+    [LoginMethod::Password, LoginMethod::EmailCode, LoginMethod::MagicLink].into_iter().chain(by_phone).collect()
 }

@@ -1,6 +1,6 @@
 //! A code that was sent and is waited for.
 
-use async_graphql::{Enum, ID, Object};
+use async_graphql::{Enum, ID, InputObject, Object};
 
 use crate::{domain::contact, ephemeral::challenges, graphql::scalar::DateTime};
 
@@ -46,6 +46,15 @@ pub enum Channel {
     Email,
     /// A text message.
     Sms,
+}
+
+/// The code of a challenge, as sent.
+#[derive(InputObject)]
+pub struct ChallengeAnswer {
+    /// Of whatever sent it.
+    pub challenge_id: ID,
+    /// As sent.
+    pub code: String,
 }
 
 #[Object]

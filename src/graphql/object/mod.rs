@@ -5,6 +5,7 @@ pub mod activity;
 pub mod auth_config;
 pub mod challenge;
 pub mod node;
+pub mod pending_contact;
 pub mod session;
 pub mod session_connection;
 pub mod session_event;

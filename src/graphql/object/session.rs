@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
-use entity::{known_devices, user_sessions, users};
+use entity::{Channel, known_devices, user_sessions, users};
 use uuid::Uuid;
 
 use super::user::User;
 use crate::{
-    flows::{caller::Identity, refresh_session::is_live},
+    flows::{caller::Identity, refresh_session::is_live, request_reauthentication_code},
     graphql::{
         context::ContextExt,
         error,
@@ -74,6 +74,15 @@ pub enum ReauthenticationMethod {
     OAuth,
     EmailCode,
     SmsCode,
+}
+
+impl From<Channel> for ReauthenticationMethod {
+    fn from(channel: Channel) -> Self {
+        match channel {
+            Channel::Email => Self::EmailCode,
+            Channel::Sms => Self::SmsCode,
+        }
+    }
 }
 
 /// Who did something.
@@ -220,7 +229,11 @@ impl Session {
     /// With what `reauthenticate` takes now: where a second factor is on, a code by e-mail or SMS is not enough.
     async fn reauthentication_methods(&self, ctx: &Context<'_>) -> Result<Vec<ReauthenticationMethod>> {
         let user = owner(ctx, self.0.user_id).await?;
-        Ok(if user.password_hash.is_some() { vec![ReauthenticationMethod::Password] } else { Vec::new() })
+        if user.password_hash.is_some() {
+            return Ok(vec![ReauthenticationMethod::Password]);
+        }
+        let channels = request_reauthentication_code::channels(ctx.app()?, &user);
+        Ok(channels.into_iter().map(|(channel, _)| ReauthenticationMethod::from(channel)).collect())
     }
 
     async fn trusted(&self, ctx: &Context<'_>) -> Result<bool> {

@@ -1,4 +1,5 @@
 //! A person with an account.
+#![expect(clippy::unused_async, reason = "the library takes only asynchronous resolvers")]
 
 use std::sync::Arc;
 
@@ -7,13 +8,17 @@ use entity::{attempt_counters, users};
 
 use super::{
     activity::ActivityConnection,
+    pending_contact::PendingContact,
     session_connection::{SessionConnection, SessionFilter},
 };
-use crate::graphql::{
-    connection::PageArguments,
-    context::ContextExt,
-    loaders::{PasswordCounterOf, load},
-    scalar::{Date, DateTime, Json},
+use crate::{
+    domain::profile_edit,
+    graphql::{
+        connection::PageArguments,
+        context::ContextExt,
+        loaders::{PasswordCounterOf, load},
+        scalar::{Date, DateTime, Json},
+    },
 };
 
 /// A person with an account.
@@ -58,6 +63,17 @@ pub struct Address {
     pub postal_code: Option<String>,
 }
 
+/// A picture of a person.
+#[derive(SimpleObject, Clone, Debug)]
+pub struct Avatar {
+    /// Where it is; another picture has another address.
+    pub url: String,
+    /// In bytes.
+    pub size: i32,
+    /// `image/jpeg` or `image/png`.
+    pub mime_type: String,
+}
+
 impl User {
     async fn password_counter(&self, ctx: &Context<'_>) -> Result<Option<attempt_counters::Model>> {
         load(ctx, PasswordCounterOf(self.0.id)).await
@@ -79,6 +95,11 @@ impl User {
         self.0.email_verified_at.map(DateTime)
     }
 
+    /// The address that a pending change would set.
+    async fn pending_email(&self, ctx: &Context<'_>) -> Result<Option<PendingContact>> {
+        PendingContact::of(ctx, self.0.pending_email.as_deref(), self.0.pending_email_expires_at, self.0.pending_email_challenge_id)
+    }
+
     /// E.164, for example `+66812345678`.
     async fn phone(&self) -> Option<&str> {
         self.0.phone.as_deref()
@@ -86,6 +107,10 @@ impl User {
 
     async fn phone_verified_at(&self) -> Option<DateTime> {
         self.0.phone_verified_at.map(DateTime)
+    }
+
+    async fn pending_phone(&self, ctx: &Context<'_>) -> Result<Option<PendingContact>> {
+        PendingContact::of(ctx, self.0.pending_phone.as_deref(), self.0.pending_phone_expires_at, self.0.pending_phone_challenge_id)
     }
 
     async fn username(&self) -> Option<&str> {
@@ -114,6 +139,14 @@ impl User {
         self.0.bio.as_deref()
     }
 
+    async fn avatar(&self, ctx: &Context<'_>) -> Result<Option<Avatar>> {
+        let (Some(key), Some(size), Some(mime_type)) = (&self.0.avatar_key, self.0.avatar_size, &self.0.avatar_mime_type) else {
+            return Ok(None);
+        };
+        let url = format!("{}/avatars/{key}", ctx.app()?.config.http.public_base());
+        Ok(Some(Avatar { url, size, mime_type: mime_type.clone() }))
+    }
+
     /// BCP 47; the language of messages.
     async fn locale(&self) -> Option<&str> {
         self.0.locale.as_deref()
@@ -126,6 +159,11 @@ impl User {
     async fn address(&self) -> Option<Address> {
         let address = Address { country: self.0.country.clone(), state: self.0.state.clone(), postal_code: self.0.postal_code.clone() };
         (address.country.is_some() || address.state.is_some() || address.postal_code.is_some()).then_some(address)
+    }
+
+    /// Whether every profile field that this deployment requires is filled. It informs the client and bars nothing.
+    async fn profile_complete(&self, ctx: &Context<'_>) -> Result<bool> {
+        Ok(ctx.app()?.config.profile.required_fields.iter().all(|field| profile_edit::is_filled(*field, &self.0)))
     }
 
     async fn role(&self) -> Role {
@@ -186,6 +224,11 @@ impl User {
 
     async fn last_sign_in_at(&self) -> Option<DateTime> {
         self.0.last_login_at.map(DateTime)
+    }
+
+    /// When a deletion that was asked for will be carried out.
+    async fn deletion_scheduled_at(&self) -> Option<DateTime> {
+        self.0.deletion_scheduled_at.map(DateTime)
     }
 
     async fn created_at(&self) -> DateTime {

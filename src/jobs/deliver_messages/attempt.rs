@@ -13,7 +13,7 @@ use crate::{
     outbound::{
         message::{Delivery, MessageSecret, SECRET_PURPOSE, Template},
         render::Draft,
-        smtp::MailFailure,
+        send_failure::SendFailure,
     },
     storage::messages::{self, Lease, Outcome},
 };
@@ -85,12 +85,20 @@ async fn attempt(parts: &Parts, message: &Model) -> Verdict {
     if delivery == Delivery::Decoy {
         return Verdict::Ended(State::Discarded, None);
     }
-    let parcel = Parcel { id: message.id, channel, recipient: &message.recipient, content: &content, at: now };
+    let parcel = Parcel {
+        id: message.id,
+        channel,
+        recipient: &message.recipient,
+        template: &message.template,
+        content: &content,
+        at: now,
+        expires_at: message.expires_at,
+    };
     let keeping = InboxKeeping { database: &parts.database, secret_box: &parts.secret_box, entropy: &parts.entropy };
     match parts.sinks.take(&parcel, &keeping).await {
         Ok(()) => Verdict::Ended(State::Sent, None),
-        Err(MailFailure::Refused(error)) => Verdict::Ended(State::Dead, Some(error)),
-        Err(MailFailure::Later(error)) => Verdict::Later(error),
+        Err(SendFailure::Refused(error)) => Verdict::Ended(State::Dead, Some(error)),
+        Err(SendFailure::Later(error)) => Verdict::Later(error),
     }
 }
 

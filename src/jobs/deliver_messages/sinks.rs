@@ -1,16 +1,21 @@
 //! Where messages go: chosen by the settings.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use entity::{Channel, Timestamp};
 use uuid::Uuid;
 
 use super::Pace;
 use crate::{
+    config::{Config, Mode},
     crypto::secret_box::SecretBox,
     entropy::Entropy,
     outbound::{
         message::INBOX_PURPOSE,
         render::Rendered,
-        smtp::{Mail, MailFailure, MailSettingError, Mailer},
+        send_failure::SendFailure,
+        sms::{SmsSettingError, TextMessage, Texter},
+        smtp::{Mail, MailSettingError, Mailer},
     },
     storage::{database::Database, dev_inbox},
 };
@@ -28,16 +33,34 @@ pub enum Inbox {
 #[derive(Debug)]
 pub struct Sinks {
     mailer: Option<Mailer>,
+    texter: Option<Texter>,
     inbox: Inbox,
+    kept: AtomicU32,
 }
+
+/// Why a sender cannot be made of the settings.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SinkError {
+    /// E-mail.
+    #[error("mail: {0}")]
+    Mail(#[from] MailSettingError),
+    /// Text messages.
+    #[error("sms: {0}")]
+    Sms(#[from] SmsSettingError),
+}
+
+/// The inbox is swept each time that so many messages came in.
+const SWEPT_EVERY: u32 = 32;
 
 /// What a sink is given.
 pub(super) struct Parcel<'a> {
     pub id: Uuid,
     pub channel: Channel,
     pub recipient: &'a str,
+    pub template: &'a str,
     pub content: &'a Rendered,
     pub at: Timestamp,
+    pub expires_at: Timestamp,
 }
 
 /// What the development inbox needs.
@@ -51,38 +74,57 @@ impl Sinks {
     /// Everything goes to the development inbox.
     #[must_use]
     pub const fn dev_inbox() -> Self {
-        Self { mailer: None, inbox: Inbox::Open }
+        Self { mailer: None, texter: None, inbox: Inbox::Open, kept: AtomicU32::new(0) }
     }
 
     /// E-mail goes to a server.
     #[must_use]
     pub const fn with_mail(mailer: Mailer, inbox: Inbox) -> Self {
-        Self { mailer: Some(mailer), inbox }
+        Self { mailer: Some(mailer), texter: None, inbox, kept: AtomicU32::new(0) }
     }
 
-    /// From the settings `mail.url` and `mail.from`.
-    pub fn from_settings(url: Option<&secrecy::SecretString>, from: Option<&str>, inbox: Inbox) -> Result<Self, MailSettingError> {
-        let mailer = url.map(|url| Mailer::new(url, from.ok_or(MailSettingError::From)?, Pace::ATTEMPT)).transpose()?;
-        Ok(Self { mailer, inbox })
+    /// Text messages go to a service.
+    #[must_use]
+    pub const fn with_sms(texter: Texter, inbox: Inbox) -> Self {
+        Self { mailer: None, texter: Some(texter), inbox, kept: AtomicU32::new(0) }
     }
 
-    pub(super) async fn take(&self, parcel: &Parcel<'_>, keeping: &InboxKeeping<'_>) -> Result<(), MailFailure> {
-        match (parcel.channel, &self.mailer, self.inbox) {
-            (Channel::Email, Some(mailer), _) => {
-                let Parcel { id, recipient, content, at, .. } = *parcel;
-                mailer.send(&Mail { id, recipient, content, at }).await
-            }
-            (Channel::Email, None, Inbox::Open) | (Channel::Sms, _, Inbox::Open) => keep(parcel, keeping).await,
-            (Channel::Email, None, Inbox::Closed) | (Channel::Sms, _, Inbox::Closed) => {
-                Err(MailFailure::Refused(format!("no sender for {} is set", parcel.channel.as_str())))
-            }
+    /// From the settings of e-mail and text messages.
+    pub fn from_settings(config: &Config) -> Result<Self, SinkError> {
+        let Config { mail, sms, mode, .. } = config;
+        let from = || mail.from.as_deref().ok_or(MailSettingError::From);
+        let mailer = mail.url.as_ref().map(|url| Mailer::new(url, from()?, Pace::ATTEMPT)).transpose()?;
+        let texter = sms.sender.as_ref().map(|sender| Texter::new(sender, Pace::ATTEMPT)).transpose()?;
+        let inbox = if *mode == Mode::Development { Inbox::Open } else { Inbox::Closed };
+        Ok(Self { mailer, texter, inbox, kept: AtomicU32::new(0) })
+    }
+
+    pub(super) async fn take(&self, parcel: &Parcel<'_>, keeping: &InboxKeeping<'_>) -> Result<(), SendFailure> {
+        let Parcel { id, recipient, template, content, at, expires_at, .. } = *parcel;
+        match (parcel.channel, &self.mailer, &self.texter) {
+            (Channel::Email, Some(mailer), _) => mailer.send(&Mail { id, recipient, content, at }).await,
+            (Channel::Sms, _, Some(texter)) => texter.send(&TextMessage { id, recipient, template, content, at, expires_at }).await,
+            (Channel::Email, None, _) | (Channel::Sms, _, None) => match self.inbox {
+                Inbox::Open => self.keep(parcel, keeping).await,
+                Inbox::Closed => Err(SendFailure::Refused(format!("no sender for {} is set", parcel.channel.as_str()))),
+            },
         }
+    }
+
+    async fn keep(&self, parcel: &Parcel<'_>, keeping: &InboxKeeping<'_>) -> Result<(), SendFailure> {
+        keep(parcel, keeping).await?;
+        if self.kept.fetch_add(1, Ordering::Relaxed).is_multiple_of(SWEPT_EVERY)
+            && let Err(error) = dev_inbox::sweep(keeping.database.write()).await
+        {
+            tracing::warn!(%error, "the development inbox keeps old messages");
+        }
+        Ok(())
     }
 }
 
-async fn keep(parcel: &Parcel<'_>, keeping: &InboxKeeping<'_>) -> Result<(), MailFailure> {
+async fn keep(parcel: &Parcel<'_>, keeping: &InboxKeeping<'_>) -> Result<(), SendFailure> {
     let content =
-        serde_json::to_vec(parcel.content).map(zeroize::Zeroizing::new).map_err(|error| MailFailure::Refused(error.to_string()))?;
+        serde_json::to_vec(parcel.content).map(zeroize::Zeroizing::new).map_err(|error| SendFailure::Refused(error.to_string()))?;
     let row = entity::dev_inbox::Model {
         id: parcel.id,
         recipient: parcel.recipient.to_owned(),
@@ -90,7 +132,7 @@ async fn keep(parcel: &Parcel<'_>, keeping: &InboxKeeping<'_>) -> Result<(), Mai
         channel: parcel.channel,
         sent_at: parcel.at,
     };
-    dev_inbox::insert(keeping.database.write(), row).await.map_err(|error| MailFailure::Later(error.to_string()))?;
+    dev_inbox::insert(keeping.database.write(), row).await.map_err(|error| SendFailure::Later(error.to_string()))?;
     // The code stays out of the log, here as everywhere.
     tracing::info!(
         message.id = %parcel.id,

@@ -54,6 +54,8 @@ pub(super) async fn sqlite(url: &str) -> Result<(DatabaseConnection, DatabaseCon
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(STATEMENT_TIMEOUT)
             .foreign_keys(true)
+            // What was deleted is not to be read from the file any more.
+            .pragma("secure_delete", "ON")
     });
     let writer = connect_patiently(writer).await?;
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use postern::{
-    crypto::password_hash::{Costs, PasswordHasher, Settings, Verdict},
+    crypto::password_hash::{Costs, PasswordHasher, Settings, Verdict, check_importable},
     domain::password::Password,
     entropy::Entropy,
 };
@@ -95,6 +95,79 @@ async fn imported_hashes_are_verified_and_made_anew() {
     assert_eq!(hasher.verify(password("Password"), Some(imported)).await, Ok(Verdict::Wrong));
 }
 
+/// Of libxcrypt, OpenSSL, Python's hashlib after each format's own description, and the READMEs of Firebase's scrypt and of crypt_blowfish.
+const OF_OTHERS: [(&str, &str); 22] = [
+    ("U*U", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"),
+    (SAME, "$2b$04$R9h/cIPz0gi.URNNX3kh2OavqMFb0eie6xsqkZ3ZNJnOSeeStkimy"),
+    (SAME, "$2y$04$R9h/cIPz0gi.URNNX3kh2OavqMFb0eie6xsqkZ3ZNJnOSeeStkimy"),
+    (SAME, "bcrypt$$2b$04$R9h/cIPz0gi.URNNX3kh2OavqMFb0eie6xsqkZ3ZNJnOSeeStkimy"),
+    (SAME, "bcrypt_sha256$$2b$04$R9h/cIPz0gi.URNNX3kh2OxBpAo8mI5jt5MYOz8mR5vRDsbHxxg9i"),
+    (SAME, "$wp$2y$04$R9h/cIPz0gi.URNNX3kh2OO6FhsSCgzHRVEEImLzyjwR8MyfFEzXy"),
+    (SAME, "$P$6abcdefghiF0/Op8E6kA0Fr20Y6Pg81"),
+    ("hashcat", "$P$984478476IagS59wHZvyQMArzfx58u."),
+    ("Hello world!", "$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5"),
+    (SAME, "$5$saltstring$ufxSN25L8TlzsyIYmE5Xvf8ifGYJ8AD5hY8nIDuf17/"),
+    (SAME, "$6$rounds=1000$abcdefgh$26ty1DvvSVf8B6JTMjs300/2GHhlZTmpmmCAfwxirBaSXWDiZGrqJuSRQ6Eb8fJ/jRqnbph4jzwuLxN.glyDC/"),
+    (SAME, "$scrypt$ln=4,r=8,p=1$c2FsdHNhbHRzYWx0c2FsdA$EleARFskG/TqneQE68v+Fz0buo/k3XMlAnPS8zJMkus"),
+    (SAME, "scrypt$16$abcdefgh$8$1$+rR4XGBnLDMh0hw0dsvAfZp0Q4oR5414Z758m7pUU+yKjbY019xUC5crSDjwG2xDCEsM8TIUstab7QtrcQshnQ=="),
+    (
+        "user1password",
+        "$fbscrypt$v=1,n=14,r=8,p=1,ss=Bw==,sk=jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA==$42xEC+ixf3L2lw==$lSrfV15cpx95/sZS2W9c9Kp6i/LVgQNDNC/qzrCnh1SAyZvqmZqAjTdn3aoItz+VHjoZilo78198JAdRuid5lQ==",
+    ),
+    (SAME, "pbkdf2_sha1$1000$abcdefgh$cWYc2KIF2b/xTGZ8NeXS6MM+8Yk="),
+    (SAME, "pbkdf2_sha256$1000$abcdefgh$FzMQYJMeNU6gsklB/SqCKRqoI+Nuan++Ez5cTSsXXow="),
+    (SAME, "$pbkdf2-sha1$1000$c2FsdHNhbHRzYWx0c2FsdA$SXmYsm3TwgXhG8GJCaXshZS0w/E"),
+    (SAME, "$pbkdf2-sha256$i=1000,l=32$c2FsdHNhbHRzYWx0c2FsdA$1qcYDJxiAlndyTHMPwqB3EvoC8opfpl8dWApoeIc+Y4"),
+    (SAME, "$pbkdf2-sha256$1000$c2FsdHNhbHRzYWx0c2FsdA$1qcYDJxiAlndyTHMPwqB3EvoC8opfpl8dWApoeIc.Y4"),
+    (
+        SAME,
+        "$pbkdf2-sha512$i=1000,l=64$c2FsdHNhbHRzYWx0c2FsdA$AfdTByshaxSAZr9dLSop4jpaEWOdyXvgQ3e2eunrPc5by0tJa4vl/D6lsuUyM7sO8DLGxD9o/qs0Wwpl+Jl/ig",
+    ),
+    ("password", "$argon2i$v=19$m=65536,t=2,p=4$c29tZXNhbHQ$RdescudvJCsgt3ub+b+dWRWJTmaaJObG"),
+    ("password", "argon2$argon2i$v=19$m=65536,t=2,p=4$c29tZXNhbHQ$RdescudvJCsgt3ub+b+dWRWJTmaaJObG"),
+];
+const SAME: &str = "plum-Kettle 47 sundial";
+
+#[tokio::test]
+async fn hashes_of_other_programs_are_verified_and_made_anew() {
+    let hasher = patient(CHEAP);
+    for (right, stored) in OF_OTHERS {
+        assert_eq!(check_importable(stored), Ok(()), "{stored}");
+        let verdict = hasher.verify(password(right), Some(stored.to_owned())).await;
+        assert_eq!(verdict, Ok(Verdict::Right { rehash: true }), "{stored}");
+        let wrong_ones = [format!("{right}!"), right.to_uppercase(), right[..right.len() - 1].to_owned()];
+        for wrong in wrong_ones.into_iter().filter(|wrong| wrong != right) {
+            assert_eq!(hasher.verify(password(&wrong), Some(stored.to_owned())).await, Ok(Verdict::Wrong), "{stored}: {wrong}");
+        }
+        // Cut short anywhere it is no hash, or a wrong one.
+        for length in 0..stored.len() {
+            let cut = stored[..length].to_owned();
+            if check_importable(&cut).is_ok() {
+                continue;
+            }
+            assert_eq!(hasher.verify(password(right), Some(cut)).await, Ok(Verdict::Wrong), "{stored}: {length}");
+        }
+    }
+}
+
+// A2: bcrypt takes 72 bytes, as the program that made the hash did; what replaces it takes all of them. The hash is libxcrypt's, of 80 times `x`.
+#[tokio::test]
+async fn bcrypt_takes_what_it_took_before_and_its_successor_takes_everything() {
+    let of_80 = "$2b$04$R9h/cIPz0gi.URNNX3kh2Owx9bCyO4B6Ax30vqvpucN6uCHSum1/a".to_owned();
+    let hasher = patient(CHEAP);
+    let x = |count: usize| "x".repeat(count);
+    for right in [x(80), x(72), format!("{}y", x(72))] {
+        assert_eq!(hasher.verify(password(&right), Some(of_80.clone())).await, Ok(Verdict::Right { rehash: true }), "{right}");
+    }
+    for wrong in [x(71), format!("{}y", x(71))] {
+        assert_eq!(hasher.verify(password(&wrong), Some(of_80.clone())).await, Ok(Verdict::Wrong), "{wrong}");
+    }
+    let ours = hasher.hash(password(&x(80))).await.unwrap();
+    for wrong in [x(72), x(79), format!("{}y", x(79))] {
+        assert_eq!(hasher.verify(password(&wrong), Some(ours.clone())).await, Ok(Verdict::Wrong), "{wrong}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_no_hash_is_wrong() {
     let hasher = patient(CHEAP);
@@ -103,7 +176,7 @@ async fn what_is_no_hash_is_wrong() {
         "plain",
         "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ",
         "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHQ$",
-        "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW",
+        "$2b$20$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW",
         // These would take the machine.
         "$argon2id$v=19$m=4194304,t=1,p=1$c29tZXNhbHQ$RdescudvJCsgt3ub+b+dWRWJTmaaJObG",
         "$argon2id$v=19$m=65536,t=4294967295,p=1$c29tZXNhbHQ$RdescudvJCsgt3ub+b+dWRWJTmaaJObG",

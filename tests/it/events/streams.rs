@@ -14,7 +14,7 @@ use postern::{
         caller::SignedIn,
         event_streams::{EventStreams, Refusal},
     },
-    storage::account_events,
+    storage::{account_events, batch::Batch},
 };
 use secrecy::SecretString;
 use uuid::Uuid;
@@ -64,7 +64,9 @@ async fn the_end_does_not_wait_for_older_transactions() {
     let mut other = two.events.subscribe(&world.listen(user, staying, Of::Sessions, None));
 
     let open = world.database.begin().await.unwrap();
-    let late = account_events::insert(&open, world.epoch, &[world.event(Kind::SessionTrusted, user, Some(staying))]).await.unwrap();
+    let late = account_events::insert(&open, world.epoch, &[world.event(Kind::SessionTrusted, user, Some(staying))], Batch::default())
+        .await
+        .unwrap();
     let begin = Instant::now();
     // Nobody is told: a kill between commit and publish.
     let rows = world.revoke(user, session).await;

@@ -19,6 +19,7 @@ use postern::{
     flows::live_sessions::LiveSessions,
     storage::{
         account_events::{self, NewEvent, Positions},
+        batch::Batch,
         database::{Backend, Database},
         deployment, migrate,
     },
@@ -178,7 +179,7 @@ impl World {
     /// Writes events in a transaction of their own and commits it; nobody is told.
     pub async fn write(&self, events: &[NewEvent]) -> Vec<Model> {
         let transaction = self.database.begin().await.unwrap();
-        let rows = account_events::insert(&transaction, self.epoch, events).await.unwrap();
+        let rows = account_events::insert(&transaction, self.epoch, events, Batch::default()).await.unwrap();
         transaction.commit().await.unwrap();
         rows
     }
@@ -191,7 +192,9 @@ impl World {
             .exec(transaction)
             .await
             .unwrap();
-        account_events::insert(transaction, self.epoch, &[self.event(Kind::SessionRevoked, user_id, Some(session_id))]).await.unwrap()
+        account_events::insert(transaction, self.epoch, &[self.event(Kind::SessionRevoked, user_id, Some(session_id))], Batch::default())
+            .await
+            .unwrap()
     }
 
     pub async fn revoke(&self, user_id: Uuid, session_id: Uuid) -> Vec<Model> {

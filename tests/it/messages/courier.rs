@@ -11,7 +11,10 @@ use postern::{
     flows::enqueue_message,
     jobs::deliver_messages::{Inbox, Pace, Sinks},
     outbound::message::{Delivery, MessageSecret, Template},
-    storage::messages::{self, Lease, Outcome},
+    storage::{
+        batch::Batch,
+        messages::{self, Lease, Outcome},
+    },
 };
 use tokio_util::sync::CancellationToken;
 
@@ -44,7 +47,9 @@ async fn a_committed_message_arrives_and_one_that_rolled_back_does_not() {
 
         let transaction = house.database.begin().await.expect("a transaction");
         let lost = house.sign_up_code("lost@example.com");
-        enqueue_message::run(&transaction, &house.secret_box, &house.entropy, lost).await.expect("enqueued");
+        let mut batch = Batch::default();
+        enqueue_message::run(&mut batch, &house.secret_box, &house.entropy, lost);
+        batch.run(&transaction).await.expect("enqueued");
         transaction.rollback().await.expect("rolled back");
         let id = house.enqueue(house.sign_up_code("a@example.com")).await;
         house.bell.ring();

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
 };
 
 /// How it behaves.
@@ -42,8 +42,10 @@ impl FakeSmtp {
         let mails = Mails::default();
         let taken = Arc::clone(&mails);
         let accepting = tokio::spawn(async move {
+            // Its dialogues end with it.
+            let mut serving = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, mood, Arc::clone(&taken)));
+                serving.spawn(serve(stream, mood, Arc::clone(&taken)));
             }
         });
         Self { port, mails, accepting }

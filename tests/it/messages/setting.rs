@@ -1,10 +1,6 @@
 //! A database with the tables of the courier, and what a courier is made of.
 
-use std::{
-    path::PathBuf,
-    sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use entity::Channel;
 use entity::messages::{Entity as Messages, Model};
@@ -23,7 +19,7 @@ use postern::{
         render::Renderer,
         smtp::Mailer,
     },
-    storage::{database::Database, migrate},
+    storage::{batch::Batch, database::Database, migrate},
 };
 use sea_orm::{ConnectionTrait, EntityTrait, QueryOrder, Statement};
 use secrecy::SecretString;
@@ -61,8 +57,7 @@ pub async fn houses() -> Vec<House> {
 }
 
 fn unique_name() -> String {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    format!("postern_messages_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+    format!("postern_messages_{}", Entropy::system().uuid(Clock::system().now()).simple())
 }
 
 impl House {
@@ -109,7 +104,7 @@ impl House {
             clock: self.clock.clone(),
             entropy: self.entropy.clone(),
             secret_box: self.secret_box.clone(),
-            renderer: Renderer::new("Postern", &public_url, Duration::from_mins(10)).expect("templates"),
+            renderer: Arc::new(Renderer::new("Postern", &public_url, Duration::from_mins(10)).expect("templates")),
             sinks,
             bell: self.bell.clone(),
             pace,
@@ -119,7 +114,9 @@ impl House {
     /// Writes a message as a flow does, in a transaction that is committed.
     pub async fn enqueue(&self, message: NewMessage) -> Uuid {
         let transaction = self.database.begin().await.expect("a transaction");
-        let id = enqueue_message::run(&transaction, &self.secret_box, &self.entropy, message).await.expect("enqueued");
+        let mut batch = Batch::default();
+        let id = enqueue_message::run(&mut batch, &self.secret_box, &self.entropy, message);
+        batch.run(&transaction).await.expect("enqueued");
         transaction.commit().await.expect("committed");
         id
     }

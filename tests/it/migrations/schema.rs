@@ -28,31 +28,16 @@ fn at(millis: i64) -> Timestamp {
 
 fn user() -> users::Model {
     users::Model {
-        id: id(),
         email: Some("ada@example.com".to_owned()),
         email_verified_at: Some(at(500)),
         phone: Some("+66812345678".to_owned()),
-        phone_verified_at: None,
-        username: None,
         display_name: Some("Ada ❤".to_owned()),
-        full_name: None,
-        first_name: None,
-        last_name: None,
-        bio: None,
         locale: Some("th".to_owned()),
         date_of_birth: time::Date::from_calendar_date(1815, time::Month::December, 10).ok(),
-        country: None,
-        state: None,
-        postal_code: None,
-        password_hash: None,
-        last_password_change_at: None,
-        role: users::Role::User,
-        status: users::Status::Active,
         metadata: json!({"plan": "free", "n": [1, 2]}),
-        last_login_at: None,
-        version: 1,
         created_at: at(0),
         updated_at: at(520),
+        ..users::Model::new(id(), at(0))
     }
 }
 
@@ -153,6 +138,9 @@ async fn every_row_comes_back_as_it_went_in() {
             expires_at: at(1),
             used_at: Some(at(50)),
             created_at,
+            challenge_id: Some(id()),
+            reset_attempt_id: Some(id()),
+            device_hash: Some(hash.clone()),
         };
         round_trip(&scratch, link).await;
         let counter = attempt_counters::Model {

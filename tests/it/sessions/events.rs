@@ -167,7 +167,7 @@ async fn an_ended_session_closes_its_sockets() {
     gateway.expect_undelivered();
 }
 
-// H21: a session that expires closes its sockets too, though nobody does anything.
+// H21, D5: a session that expires says so and closes its sockets, though nobody does anything.
 #[tokio::test]
 async fn an_expired_session_closes_its_sockets() {
     let gateway = Gateway::start().await;
@@ -181,7 +181,16 @@ async fn an_expired_session_closes_its_sockets() {
         matches!(listening.frame().await, Frame::Message(message) if message["payload"]["data"]["sessionEvents"]["sessionId"] == other.session_id)
     );
     gateway.advance(Duration::from_hours(24 * 30));
-    assert_eq!(listening.closed().await, ended());
+    let mut last = serde_json::Value::Null;
+    let closed = loop {
+        match listening.frame().await {
+            Frame::Message(message) if message["type"] == "next" => last = message["payload"]["data"]["sessionEvents"].clone(),
+            Frame::Message(_) => {}
+            Frame::Closed(closed) => break closed,
+        }
+    };
+    is(&last, "EXPIRED", &member.session_id);
+    assert_eq!(closed, ended());
     assert_eq!(idle.closed().await, ended());
 }
 

@@ -59,7 +59,7 @@ async fn a_password_is_not_needed() {
     let challenge = visitor.try_sign_up(json!({"contact": {"email": "ada@example.com"}})).await.expect_done().into();
     let member = visitor.confirm(&challenge, &gateway.next_message("ada@example.com").await.code()).await;
     let me = member.graphql("{ me { hasPassword } currentSession { reauthenticationMethods } }", json!({})).await.expect_data();
-    assert_eq!(me, json!({"me": {"hasPassword": false}, "currentSession": {"reauthenticationMethods": []}}));
+    assert_eq!(me, json!({"me": {"hasPassword": false}, "currentSession": {"reauthenticationMethods": ["EMAIL_CODE"]}}));
     visitor.try_sign_in("ada@example.com", "").await.expect_problem("CREDENTIALS_INVALID");
     visitor.try_sign_in("ada@example.com", PASSWORD).await.expect_problem("CREDENTIALS_INVALID");
 }

@@ -225,6 +225,85 @@ impl Visitor {
         self.graphql(&query, json!({"input": {"challengeId": challenge.id}})).await
     }
 
+    /// Asks for a code that signs in, with whatever contact.
+    pub async fn try_request_sign_in_code(&self, contact: Value) -> Answer {
+        let query = format!(
+            "mutation ($input: RequestSignInCodeInput!) {{ requestSignInCode(input: $input) {{
+                challenge {{ id state purpose channel destination codeLength attemptsLeft expiresAt resendAt }} {PROBLEMS} }} }}"
+        );
+        self.graphql(&query, json!({"input": {"contact": contact}})).await
+    }
+
+    /// Asks for a code that signs in, by e-mail.
+    pub async fn request_sign_in_code(&self, email: &str) -> Challenge {
+        self.try_request_sign_in_code(json!({"email": email})).await.expect_done().into()
+    }
+
+    /// Answers a challenge of a sign-in, rightly or not.
+    pub async fn try_sign_in_with_code(&self, challenge: &Challenge, code: &str) -> Answer {
+        let query = signing_in("signInWithCode", "SignInWithCodeInput");
+        self.graphql(&query, json!({"input": {"challengeId": challenge.id, "code": code, "tokenDelivery": self.token_delivery()}})).await
+    }
+
+    /// Answers a challenge of a sign-in rightly.
+    pub async fn sign_in_with_code(&self, challenge: &Challenge, code: &str) -> Member {
+        Member::of(self, &self.try_sign_in_with_code(challenge, code).await.expect_done()["outcome"])
+    }
+
+    /// Opens a link that signs in, and presses its button.
+    pub async fn try_sign_in_with_link(&self, token: &str) -> Answer {
+        let query = signing_in("signInWithLink", "SignInWithLinkInput");
+        self.graphql(&query, json!({"input": {"token": token, "tokenDelivery": self.token_delivery()}})).await
+    }
+
+    /// The same, with a link that is good.
+    pub async fn sign_in_with_link(&self, token: &str) -> Member {
+        Member::of(self, &self.try_sign_in_with_link(token).await.expect_done()["outcome"])
+    }
+
+    /// Asks for a new password, with whatever contact.
+    pub async fn try_request_password_reset(&self, contact: Value) -> Answer {
+        let query = format!(
+            "mutation ($input: RequestPasswordResetInput!) {{ requestPasswordReset(input: $input) {{
+                challenge {{ id state purpose channel destination codeLength attemptsLeft expiresAt resendAt }} {PROBLEMS} }} }}"
+        );
+        self.graphql(&query, json!({"input": {"contact": contact}})).await
+    }
+
+    /// Asks for a new password, by e-mail.
+    pub async fn request_password_reset(&self, email: &str) -> Challenge {
+        self.try_request_password_reset(json!({"email": email})).await.expect_done().into()
+    }
+
+    /// Sets a new password by whatever proof.
+    pub async fn try_reset_password(&self, proof: Value, new: &str) -> Answer {
+        let query =
+            format!("mutation ($input: ResetPasswordInput!) {{ resetPassword(input: $input) {{ revokedSessionCount {PROBLEMS} }} }}");
+        self.graphql(&query, json!({"input": {"proof": proof, "newPassword": new}})).await
+    }
+
+    /// Sets a new password by the link.
+    pub async fn try_reset_by_link(&self, token: &str, new: &str) -> Answer {
+        self.try_reset_password(json!({"token": token}), new).await
+    }
+
+    /// Sets a new password by the code.
+    pub async fn try_reset_by_code(&self, challenge: &Challenge, code: &str, new: &str) -> Answer {
+        self.try_reset_password(json!({"code": {"challengeId": challenge.id, "code": code}}), new).await
+    }
+
+    /// Opens the link of a message about a lock, and presses its button.
+    pub async fn try_unlock(&self, token: &str) -> Answer {
+        let query = format!("mutation ($input: UnlockAccountInput!) {{ unlockAccount(input: $input) {{ unlocked {PROBLEMS} }} }}");
+        self.graphql(&query, json!({"input": {"token": token}})).await
+    }
+
+    /// Opens the link of a message about a new device, and presses its button.
+    pub async fn try_disown(&self, token: &str) -> Answer {
+        let query = format!("mutation ($input: DisownSessionInput!) {{ disownSession(input: $input) {{ sessionId {PROBLEMS} }} }}");
+        self.graphql(&query, json!({"input": {"token": token}})).await
+    }
+
     /// Opens the link of a message and presses its button.
     pub async fn verify_email(&self, token: &str, password: Option<&str>) -> Answer {
         let query =
@@ -367,6 +446,37 @@ impl Member {
         self.graphql(&query, json!({"input": {"proof": {"password": password}}})).await
     }
 
+    /// Asks for a code that proves who is there.
+    pub async fn try_request_reauthentication_code(&self, channel: &str) -> Answer {
+        let query = format!(
+            "mutation ($input: RequestReauthenticationCodeInput!) {{ requestReauthenticationCode(input: $input) {{
+                challenge {{ id state purpose channel destination codeLength attemptsLeft expiresAt resendAt }} {PROBLEMS} }} }}"
+        );
+        self.graphql(&query, json!({"input": {"channel": channel}})).await
+    }
+
+    /// Proves by code who is there.
+    pub async fn try_reauthenticate_by_code(&self, challenge: &Challenge, code: &str) -> Answer {
+        let query = format!(
+            "mutation ($input: ReauthenticateInput!) {{ reauthenticate(input: $input) {{ session {{ id authenticatedAt }} {TOKENS} {PROBLEMS} }} }}"
+        );
+        let proof = json!({"code": {"challengeId": challenge.id, "code": code}});
+        let answer = self.graphql(&query, json!({"input": {"proof": proof}})).await;
+        if answer.data()["reauthenticate"]["tokens"]["accessToken"].is_string() {
+            *self.tokens.lock().unwrap() = Tokens::of(&answer.data()["reauthenticate"]["tokens"]);
+        }
+        answer
+    }
+
+    /// Sets the first password.
+    pub async fn try_set_password(&self, new: &str) -> Answer {
+        let query = format!(
+            "mutation ($input: SetPasswordInput!) {{ setPassword(input: $input) {{
+                user {{ id }} revokedSessionIds revokedSessionCount {PROBLEMS} }} }}"
+        );
+        self.graphql(&query, json!({"input": {"newPassword": new}})).await
+    }
+
     /// Changes the password.
     pub async fn try_change_password(&self, current: &str, new: &str) -> Answer {
         let query = format!(
@@ -374,6 +484,23 @@ impl Member {
                 user {{ id }} revokedSessionIds revokedSessionCount {PROBLEMS} }} }}"
         );
         self.graphql(&query, json!({"input": {"currentPassword": current, "newPassword": new}})).await
+    }
+
+    /// Asks to be deleted.
+    pub async fn try_delete_account(&self) -> Answer {
+        let query = format!("mutation {{ deleteAccount {{ user {{ id email deletionScheduledAt }} deletionScheduledAt {PROBLEMS} }} }}");
+        self.graphql(&query, json!({})).await
+    }
+
+    /// Keeps the account.
+    pub async fn try_cancel_account_deletion(&self) -> Answer {
+        let query = format!("mutation {{ cancelAccountDeletion {{ user {{ id deletionScheduledAt }} {PROBLEMS} }} }}");
+        self.graphql(&query, json!({})).await
+    }
+
+    /// Asks for everything that is stored.
+    pub async fn try_export_account(&self) -> Answer {
+        self.graphql(&format!("mutation {{ exportAccount {{ export {PROBLEMS} }} }}"), json!({})).await
     }
 
     /// A socket with the access token held now.

@@ -77,7 +77,7 @@ impl Gateway {
     /// Ends this one and starts it anew on the same data; actors of the old one must come `at` the new one.
     pub async fn restart(mut self) -> Self {
         self.program = None;
-        self.start_beside().await
+        Box::pin(self.start_beside()).await
     }
 
     async fn start_in(place: Arc<Place>, change: impl FnOnce(&mut Config)) -> Self {

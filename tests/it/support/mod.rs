@@ -11,13 +11,16 @@ mod process;
 mod program;
 mod servers;
 mod socket;
+mod steered;
 
 pub use self::{
     actors::{Challenge, Delivery, Member, PASSWORD, Visitor},
     answer::Answer,
     gateway::{Door, Gateway},
     inbox::Message,
+    place::Place,
     process::Process,
     servers::{postgres, redis},
     socket::{Closed, Frame, Socket},
+    steered::Steered,
 };

@@ -12,9 +12,13 @@ use super::{
     place::Place,
 };
 
+/// The name of a variable, and its value.
+pub type Setting<'a> = (&'static str, &'a str);
+
 pub struct Process {
     child: Child,
     door: Arc<Door>,
+    settings: Vec<(&'static str, String)>,
     /// The address of its database.
     pub database_url: String,
 }
@@ -22,33 +26,44 @@ pub struct Process {
 impl Process {
     /// Started on a database of its own, without leaky buckets.
     pub async fn start() -> Self {
-        Self::start_in(Arc::new(Place::create().await)).await
+        Self::start_with(&[]).await
+    }
+
+    /// The same with settings of its own.
+    pub async fn start_with(settings: &[Setting<'_>]) -> Self {
+        Self::start_in(Arc::new(Place::create().await), settings).await
+    }
+
+    /// The same in production, with these settings besides what production asks for; nobody reads its mail.
+    pub async fn start_production(settings: &[Setting<'_>]) -> Self {
+        let place = Arc::new(Place::create().await);
+        let production = [
+            ("POSTERN_MODE", "production"),
+            ("POSTERN_SECRET", "a secret of the tests that is long enough"),
+            ("POSTERN_MAIL__URL", "smtp://127.0.0.1:9"),
+            ("POSTERN_MAIL__FROM", "no-reply@postern.test"),
+            // As it is by itself.
+            ("POSTERN_RATE_LIMITS__ENABLED", ""),
+            ("POSTERN_PASSWORDS__MEMORY_KIB", ""),
+            ("POSTERN_PASSWORDS__PASSES", ""),
+        ];
+        let settings = [&production, settings].concat();
+        let migrated = command(&place, &settings).args(["migrate", "up"]).stdout(Stdio::null()).status().unwrap();
+        assert!(migrated.success());
+        Self::start_in(place, &settings).await
     }
 
     /// Started again on the same data, after it ended.
     pub async fn restart(mut self) -> Self {
         self.kill();
-        Self::start_in(Arc::clone(&self.door.place)).await
+        let settings = std::mem::take(&mut self.settings);
+        let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        Self::start_in(Arc::clone(&self.door.place), &settings).await
     }
 
-    async fn start_in(place: Arc<Place>) -> Self {
-        let config = place.config();
-        let redis = config.redis.urls.join(",");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_postern"));
-        command.env_clear().current_dir(std::env::temp_dir()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        command.envs([
-            ("POSTERN_DATA_DIR", place.folder.to_str().unwrap()),
-            ("POSTERN_HTTP__LISTEN", "127.0.0.1:0"),
-            ("POSTERN_HTTP__TRUSTED_PROXIES", "127.0.0.1/32"),
-            ("POSTERN_DATABASE__URL", &config.database.url),
-            ("POSTERN_RATE_LIMITS__ENABLED", "false"),
-            ("POSTERN_PASSWORDS__MEMORY_KIB", "8"),
-            ("POSTERN_PASSWORDS__PASSES", "1"),
-        ]);
-        if !redis.is_empty() {
-            command.env("POSTERN_REDIS__URL", redis);
-        }
-        let mut child = command.spawn().unwrap();
+    async fn start_in(place: Arc<Place>, settings: &[Setting<'_>]) -> Self {
+        let database_url = place.config().database.url;
+        let mut child = command(&place, settings).spawn().unwrap();
         let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
         let first = tokio::task::spawn_blocking(move || {
             let first = said.next();
@@ -64,7 +79,13 @@ impl Process {
             address: format!("127.0.0.1:{port}"),
             client: reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
         };
-        Self { child, door: Arc::new(door), database_url: config.database.url }
+        let settings = settings.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        Self { child, door: Arc::new(door), settings, database_url }
+    }
+
+    /// Its number in the system.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn door(&self) -> &Arc<Door> {
@@ -92,6 +113,28 @@ impl Process {
         assert!(Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap().success());
         tokio::task::spawn_blocking(move || self.child.wait().unwrap()).await.unwrap()
     }
+}
+
+/// The program on a place, with settings that come last.
+fn command(place: &Place, settings: &[Setting<'_>]) -> Command {
+    let config = place.config();
+    let redis = config.redis.urls.join(",");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_postern"));
+    command.env_clear().current_dir(std::env::temp_dir()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.envs([
+        ("POSTERN_DATA_DIR", place.folder.to_str().unwrap()),
+        ("POSTERN_HTTP__LISTEN", "127.0.0.1:0"),
+        ("POSTERN_HTTP__TRUSTED_PROXIES", "127.0.0.1/32"),
+        ("POSTERN_DATABASE__URL", &config.database.url),
+        ("POSTERN_RATE_LIMITS__ENABLED", "false"),
+        ("POSTERN_PASSWORDS__MEMORY_KIB", "8"),
+        ("POSTERN_PASSWORDS__PASSES", "1"),
+    ]);
+    if !redis.is_empty() {
+        command.env("POSTERN_REDIS__URL", redis);
+    }
+    command.envs(settings.iter().copied());
+    command
 }
 
 impl Drop for Process {

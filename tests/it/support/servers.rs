@@ -90,7 +90,8 @@ async fn template(server: &str, admin: &DatabaseConnection) -> String {
 /// A number that changes with the sources of the schema.
 fn schema_sources() -> u64 {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut files: Vec<PathBuf> = fs::read_dir(root.join("migration/src")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let folders = ["migration/src", "migration/steps"].map(|folder| fs::read_dir(root.join(folder)).unwrap());
+    let mut files: Vec<PathBuf> = folders.into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
     files.push(root.join("src/storage/migrate.rs"));
     files.sort();
     let mut hasher = DefaultHasher::new();

@@ -18,6 +18,7 @@ use postern::{
     http::{
         cookies::CookieStyle,
         gateway::{Admission, Gateway, HttpSettings, SocketSettings},
+        multipart::UploadSettings,
         origin::Origins,
         router,
         sockets::Sockets,
@@ -115,6 +116,7 @@ impl Server {
                 graphiql: plan.graphiql,
                 max_body_bytes: 65_536,
                 body_timeout: plan.body_timeout,
+                uploads: UploadSettings { max_bytes: 65_536, room: Arc::new(tokio::sync::Semaphore::new(1)) },
                 sockets: plan.sockets,
             },
             clock: Clock::system(),

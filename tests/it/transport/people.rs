@@ -149,31 +149,5 @@ fn session(id: Uuid, now: Timestamp) -> user_sessions::Model {
 }
 
 fn user(id: Uuid, now: Timestamp, admin: bool) -> users::Model {
-    users::Model {
-        id,
-        email: None,
-        email_verified_at: None,
-        phone: None,
-        phone_verified_at: None,
-        username: None,
-        display_name: None,
-        full_name: None,
-        first_name: None,
-        last_name: None,
-        bio: None,
-        locale: None,
-        date_of_birth: None,
-        country: None,
-        state: None,
-        postal_code: None,
-        password_hash: None,
-        last_password_change_at: None,
-        role: if admin { users::Role::Admin } else { users::Role::User },
-        status: users::Status::Active,
-        metadata: serde_json::Value::Null,
-        last_login_at: None,
-        version: 1,
-        created_at: now,
-        updated_at: now,
-    }
+    users::Model { role: if admin { users::Role::Admin } else { users::Role::User }, ..users::Model::new(id, now) }
 }

@@ -1,0 +1,65 @@
+//! Pictures of people: how large they may be, and where they lie.
+
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+use url::Url;
+
+use super::{Mode, reader::Reader, value::is_loopback};
+
+/// Settings of avatars.
+#[derive(Clone, Debug)]
+pub struct Avatars {
+    /// Bytes of a file that is sent.
+    pub max_bytes: usize,
+    /// Where pictures lie, unless a bucket is given.
+    pub folder: PathBuf,
+    /// A bucket of an S3-compatible storage.
+    pub s3: Option<S3>,
+}
+
+/// A bucket.
+#[derive(Clone, Debug)]
+pub struct S3 {
+    /// Its name.
+    pub bucket: String,
+    /// Its region.
+    pub region: String,
+    /// Of a storage other than Amazon's.
+    pub endpoint: Option<Url>,
+    /// Both parts of the key; without, the environment's own (an instance role, for example).
+    pub key: Option<(String, SecretString)>,
+}
+
+impl Avatars {
+    pub(super) fn read(reader: &mut Reader<'_>, data_dir: &Path) -> Self {
+        let max_bytes = reader.value("avatars.max_bytes", 5 * 1024 * 1024, "Bytes of an avatar's file at most, 8388608 at most.");
+        let folder = reader.derived(
+            "avatars.folder",
+            (data_dir.join("avatars"), "`avatars` in data_dir"),
+            "Where avatars lie. Several instances share it, or use a bucket.",
+        );
+        let bucket: Option<String> = reader.optional("avatars.s3_bucket", "A bucket of an S3-compatible storage, instead of the folder.");
+        let region = reader.value("avatars.s3_region", "us-east-1".to_owned(), "The bucket's region.");
+        let endpoint: Option<Url> =
+            reader.optional("avatars.s3_endpoint", "Where the storage is, if it is not Amazon's: https://storage.example.com.");
+        let id: Option<String> =
+            reader.optional("avatars.s3_access_key_id", "The key's id. None: what the machine is given (an instance role, for example).");
+        let secret: Option<SecretString> = reader.optional("avatars.s3_secret_access_key", "The key's secret.");
+        if !(64 * 1024..=8 * 1024 * 1024).contains(&max_bytes) {
+            reader.problem("avatars.max_bytes", "must be from 65536 to 8388608");
+        }
+        if id.is_some() != secret.is_some() {
+            reader.problem("avatars.s3_secret_access_key", "and avatars.s3_access_key_id go together");
+        }
+        if endpoint.as_ref().is_some_and(|url| !is_safe(url, reader.mode)) {
+            reader.problem("avatars.s3_endpoint", "must begin with https:// (http:// on loopback, or in development)");
+        }
+        let s3 = bucket.map(|bucket| S3 { bucket, region, endpoint, key: id.zip(secret) });
+        Self { max_bytes, folder, s3 }
+    }
+}
+
+fn is_safe(url: &Url, mode: Mode) -> bool {
+    url.scheme() == "https" || url.scheme() == "http" && (mode == Mode::Development || url.host_str().is_some_and(is_loopback))
+}

@@ -1,0 +1,59 @@
+//! `GET /avatars/{key}`: pictures of people. A key never names another picture, so that it may be kept for ever.
+
+use axum::{
+    Router,
+    extract::{Path, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use bytes::Bytes;
+
+use crate::{
+    domain::picture::PictureKind,
+    outbound::pictures::{Pictures, is_key},
+};
+
+/// The route.
+pub fn routes(pictures: Pictures) -> Router {
+    Router::new().route("/avatars/{key}", get(picture)).with_state(pictures)
+}
+
+async fn picture(State(pictures): State<Pictures>, Path(key): Path<String>, headers: HeaderMap) -> Response {
+    let kind = key.rsplit_once('.').and_then(|(_, extension)| PictureKind::of_extension(extension)).filter(|_| is_key(&key));
+    let (Some(kind), Ok(etag)) = (kind, HeaderValue::try_from(format!("\"{key}\""))) else { return nothing() };
+    match pictures.get(&key).await {
+        Ok(None) => nothing(),
+        Ok(Some(_)) if headers.get(header::IF_NONE_MATCH) == Some(&etag) => {
+            let mut response = StatusCode::NOT_MODIFIED.into_response();
+            mark(&mut response, etag);
+            response
+        }
+        Ok(Some(bytes)) => whole(bytes, kind, etag),
+        Err(fault) => {
+            tracing::warn!(%fault, "an avatar could not be read");
+            (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")]).into_response()
+        }
+    }
+}
+
+fn whole(bytes: Bytes, kind: PictureKind, etag: HeaderValue) -> Response {
+    let mut response = bytes.into_response();
+    mark(&mut response, etag);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind.mime_type()));
+    // Opened by itself it is an image and nothing else, and pages of other origins may show it.
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; sandbox"));
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
+    response
+}
+
+fn mark(response: &mut Response, etag: HeaderValue) {
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, etag);
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable"));
+}
+
+fn nothing() -> Response {
+    StatusCode::NOT_FOUND.into_response()
+}

@@ -1,0 +1,40 @@
+//! `/sign-in`: signs this browser in by the link of a message. A browser that did not ask for it is asked first.
+
+use async_trait::async_trait;
+use entity::user_sessions::TokenDelivery;
+
+use super::{
+    form::Form,
+    note::Trouble,
+    view::{Ask, View},
+    visit::{Met, Page, Visit},
+};
+use crate::{
+    flows::sign_in_with_link::{self, Input},
+    graphql::{context::set_tokens, problem::settle},
+};
+
+const PATH: &str = "/sign-in";
+
+pub(super) struct SignIn;
+
+#[async_trait]
+impl Page for SignIn {
+    fn path(&self) -> &'static str {
+        PATH
+    }
+
+    async fn look(&self, visit: &Visit<'_>, _: Met<'_>) -> Result<View, Trouble> {
+        let looked = settle("look_at_link", sign_in_with_link::look(visit.app, &visit.caller, &visit.token).await)??;
+        let state = if looked.asked_here { "ask" } else { "ask_elsewhere" };
+        let view = View::of("sign_in", state).about("account", looked.destination).for_owner(looked.locale);
+        Ok(view.asking(Ask::by_link(PATH, &visit.token)))
+    }
+
+    async fn act(&self, visit: &Visit<'_>, _: &Form) -> Result<View, Trouble> {
+        let input = Input { token: visit.token.to_string(), delivery: TokenDelivery::Cookie };
+        let mut signed_in = settle("sign_in_with_link", sign_in_with_link::run(visit.app, &visit.caller, input).await)??;
+        set_tokens(&visit.cookies, &mut signed_in.tokens, visit.app.clock.now());
+        Ok(View::of("sign_in", "done").done())
+    }
+}
