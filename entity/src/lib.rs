@@ -2,6 +2,7 @@
 
 pub mod account_events;
 pub mod attempt_counters;
+pub mod auth_providers;
 pub mod avatar_removals;
 pub mod channel;
 pub mod deployment;
@@ -11,8 +12,10 @@ pub mod leases;
 pub mod link_tokens;
 pub mod messages;
 pub mod migration_history;
+pub mod passkey_credentials;
 pub mod password_reset_attempts;
 pub mod pending_sign_ups;
+pub mod recovery_codes;
 pub mod signing_keys;
 pub mod spent_tokens;
 pub mod timestamp;

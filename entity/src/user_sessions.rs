@@ -76,6 +76,22 @@ pub enum TokenDelivery {
     Body,
 }
 
+/// What was given besides the first factor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+#[sea_orm(rs_type = "String", db_type = "Text")]
+pub enum SecondFactor {
+    #[sea_orm(string_value = "totp")]
+    Totp,
+    #[sea_orm(string_value = "recovery_code")]
+    RecoveryCode,
+    #[sea_orm(string_value = "passkey")]
+    Passkey,
+    #[sea_orm(string_value = "email_code")]
+    EmailCode,
+    #[sea_orm(string_value = "sms_code")]
+    SmsCode,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "user_sessions")]
 pub struct Model {
@@ -126,6 +142,10 @@ pub struct Model {
     pub version: i64,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// The second factor that was given in this session, if any.
+    pub second_factor: Option<SecondFactor>,
+    /// When a second factor or a passkey with user verification was last given in this session.
+    pub strong_proof_at: Option<Timestamp>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

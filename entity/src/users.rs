@@ -79,6 +79,13 @@ pub struct Model {
     pub avatar_mime_type: Option<String>,
     /// When everything goes, unless the owner changes their mind.
     pub deletion_scheduled_at: Option<Timestamp>,
+    /// The seed, sealed.
+    #[sea_orm(column_type = "VarBinary(StringLen::None)", nullable)]
+    pub totp_secret_sealed: Option<Vec<u8>>,
+    /// Null where no authenticator app is set up: what switches the second step on.
+    pub totp_enabled_at: Option<Timestamp>,
+    /// The newest time step whose code was used.
+    pub totp_last_step: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -126,6 +133,9 @@ impl Model {
             avatar_size: None,
             avatar_mime_type: None,
             deletion_scheduled_at: None,
+            totp_secret_sealed: None,
+            totp_enabled_at: None,
+            totp_last_step: None,
         }
     }
 }

@@ -32,6 +32,7 @@ pub const STEPS: &[Step] = &[
     step!("0002_records"),
     step!("0003_operations"),
     step!("0004_account_life"),
+    step!("0005_factors"),
 ];
 
 const HISTORY: &str = include_str!("../history.sql");

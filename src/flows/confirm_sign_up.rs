@@ -20,7 +20,8 @@ use super::{
     failure::Failure,
     issue_tokens,
     make_account::{self, Taken, TypedBy},
-    sign_in::SignedIn,
+    second_step::Clearance,
+    sign_in::{Outcome, SignedIn},
     start_session::{self, NewSession},
     verify_at_sign_in,
 };
@@ -82,7 +83,7 @@ impl Refusal {
 }
 
 /// Finishes a sign-up.
-pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<SignedIn, Failure<Refusal>> {
+pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<Outcome, Failure<Refusal>> {
     let now = app.clock.now();
     let ended = confirm(app, caller, input, now).await;
     if let Err(Failure::Refused(refusal)) = &ended {
@@ -91,7 +92,7 @@ pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<SignedIn, F
     ended
 }
 
-async fn confirm(app: &App, caller: &Caller, input: Input, now: Timestamp) -> Result<SignedIn, Failure<Refusal>> {
+async fn confirm(app: &App, caller: &Caller, input: Input, now: Timestamp) -> Result<Outcome, Failure<Refusal>> {
     let username = parse_username(input.username.as_deref()).ok_or(Failure::Refused(Refusal::UsernameInvalid))?;
     let challenge = check_code::find(app, &input.challenge_id, Purpose::SignUp, now).await.map_err(refused)?;
     let id = challenge.id;
@@ -99,18 +100,18 @@ async fn confirm(app: &App, caller: &Caller, input: Input, now: Timestamp) -> Re
     let ended = match challenge.user_id {
         Some(user_id) => {
             let signed_in = verify_at_sign_in::finish(app, caller, (&challenge, user_id), input.delivery, now).await;
-            signed_in.map(|signed_in| (signed_in, Vec::new()))
+            signed_in.map(|outcome| (outcome, Vec::new()))
         }
         None => make(app, caller, &challenge, username, input.delivery, now).await,
     };
     match ended {
-        Ok((signed_in, ended_challenges)) => {
+        Ok((outcome, ended_challenges)) => {
             // The spent token has the last word; this lets other tabs see that it is done.
             let _ = app.challenges.finish(id, now).await;
             for other in ended_challenges.into_iter().filter(|other| *other != id) {
                 let _ = app.challenges.exhaust(other, now).await;
             }
-            Ok(signed_in)
+            Ok(outcome)
         }
         Err(failure) => {
             // Only a success uses the code up: what went wrong was not the code.
@@ -135,7 +136,7 @@ async fn make(
     username: Option<Username>,
     delivery: TokenDelivery,
     now: Timestamp,
-) -> Result<(SignedIn, Vec<Uuid>), Failure<Refusal>> {
+) -> Result<(Outcome, Vec<Uuid>), Failure<Refusal>> {
     let taken = contact_taken(challenge.channel);
     let mut change = Change::begin(app, caller, now).await?;
     change.lock("contact", &challenge.contact).await?;
@@ -152,13 +153,21 @@ async fn make(
             Taken::Contact => taken,
         })
     })?;
-    let new =
-        NewSession { user: &made.user, login_method: LoginMethod::SignUp, amr: &["otp"], delivery, known_device: None, is_new_user: true };
+    let new = NewSession {
+        user: &made.user,
+        login_method: LoginMethod::SignUp,
+        amr: &["otp"],
+        clearance: Clearance::of_new_account(),
+        delivery,
+        known_device: None,
+        is_new_user: true,
+    };
     let started = start_session::run(app, caller, &mut change, new).await?;
     change.commit().await?;
     let mut tokens = issue_tokens::run(app, &started.session, &made.user, Some(&started.refresh_token), now)?;
     tokens.device_token = Some(started.device_token);
-    Ok((SignedIn { is_new_user: true, user: made.user, session: started.session, tokens }, made.ended_challenges))
+    let signed_in = SignedIn { is_new_user: true, user: made.user, session: started.session, tokens };
+    Ok((Outcome::SignedIn(Box::new(signed_in)), made.ended_challenges))
 }
 
 /// The name that is wished for now, if any; `None` where it cannot be one.

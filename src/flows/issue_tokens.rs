@@ -44,7 +44,7 @@ pub fn run<R>(
         exp: expires_at.seconds(),
         auth_time: session.authenticated_at.seconds(),
         amr: serde_json::from_value(session.amr.clone()).unwrap_or_default(),
-        acr: "aal1".to_owned(),
+        acr: if session.strong_proof_at.is_some() { "aal2" } else { "aal1" }.to_owned(),
         role: match user.role {
             users::Role::User => "user".to_owned(),
             users::Role::Admin => "admin".to_owned(),

@@ -17,6 +17,8 @@ use crate::{
 pub const PASSWORD: &str = "password";
 /// Attempts at codes.
 pub const CODE: &str = "code";
+/// Attempts at second factors.
+pub const SECOND_FACTOR: &str = "second_factor";
 
 /// Whose password is tried.
 #[derive(Clone, Copy)]

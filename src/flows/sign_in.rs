@@ -5,7 +5,8 @@
 //! 3. The password (counted before it is checked; the same work where there is no account).
 //! 4. Only after the right password: whether the account may be used.
 //! 5. Where no contact of it was ever proved, a code first.
-//! 6. One change: the session, its event, audit rows and the notice about a new device. It holds only if the account still has that
+//! 6. The gate: whoever has a second factor is asked for it, unless the device is trusted.
+//! 7. One change: the session, its event, audit rows and the notice about a new device. It holds only if the account still has that
 //!    password and is active.
 
 use entity::{
@@ -24,6 +25,7 @@ use super::{
     issue_tokens::{self, Tokens},
     lockout::Subject,
     prove_password::{self, Attempt, Proof},
+    second_step::{self, Asked, FirstFactor, Gate},
     start_session::{self, NewSession},
     verify_at_sign_in,
 };
@@ -70,6 +72,8 @@ pub struct SignedIn {
 pub enum Outcome {
     /// A session.
     SignedIn(Box<SignedIn>),
+    /// The first factor was right, and a second one is asked for.
+    SecondFactorRequired(Box<Asked>),
     /// The contact has to be proved first: the code was sent.
     VerificationRequired(Challenge),
 }
@@ -134,6 +138,27 @@ async fn sign_in(app: &App, caller: &Caller, input: Input) -> Result<Outcome, Fa
         attempt_counters::clear(app.database.write(), counter.counted().kind, counter.counted().key).await?;
         return Ok(Outcome::VerificationRequired(verify_at_sign_in::begin(app, caller, (&user, contact), write, now).await?));
     }
+    let first = FirstFactor {
+        user: &user,
+        known_device: device.as_ref(),
+        login_method: LoginMethod::Password,
+        amr: &["pwd"],
+        proved: None,
+        identity: None,
+    };
+    let clearance = match second_step::run(app, first, now).await? {
+        Gate::Open(clearance) => clearance,
+        Gate::Asks(asked) => {
+            let mut change = Change::begin(app, caller, now).await?;
+            if !storage::keep_password(change.db(), user.id, write).await? {
+                return Err(Failure::Refused(Refusal::CredentialsInvalid));
+            }
+            attempt_counters::clear_later(change.later(), counter.counted().kind, counter.counted().key);
+            change.audit(second_step::pending(user.id, LoginMethod::Password));
+            change.commit().await?;
+            return Ok(Outcome::SecondFactorRequired(asked));
+        }
+    };
     let mut change = Change::begin(app, caller, now).await?;
     if !storage::advance_sign_in(change.db(), user.id, write, now).await? {
         return Err(Failure::Refused(Refusal::CredentialsInvalid));
@@ -143,6 +168,7 @@ async fn sign_in(app: &App, caller: &Caller, input: Input) -> Result<Outcome, Fa
         user: &user,
         login_method: LoginMethod::Password,
         amr: &["pwd"],
+        clearance,
         delivery: input.delivery,
         known_device: device,
         is_new_user: false,

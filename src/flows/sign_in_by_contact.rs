@@ -1,7 +1,8 @@
 //! Signs in whoever proved a contact of an account.
 //!
 //! 1. The account must be active; otherwise that is told, and the proof is used up.
-//! 2. One change: the account (which must still have that contact, and no newer password), the proof spent and every other link that
+//! 2. The gate: whoever has a second factor is asked for it. The first one is used up all the same.
+//! 3. One change: the account (which must still have that contact, and no newer password), the proof spent and every other link that
 //!    signs in with it, the session begun.
 
 use entity::{
@@ -17,7 +18,8 @@ use super::{
     failure::Failure,
     issue_tokens,
     proof::{self, Proof},
-    sign_in::{self, SignedIn, find_device, refused_by_status},
+    second_step::{self, FirstFactor, Gate},
+    sign_in::{self, Outcome, SignedIn, find_device, refused_by_status},
     start_session::{self, NewSession},
 };
 use crate::{
@@ -52,7 +54,7 @@ pub async fn run(
     proof: &Proof,
     (login_method, delivery): (LoginMethod, TokenDelivery),
     now: Timestamp,
-) -> Result<SignedIn, Failure<Refusal>> {
+) -> Result<Outcome, Failure<Refusal>> {
     let gone = || Failure::Refused(Refusal::Proof(proof.gone()));
     let user = storage::find_by_id(app.database.write(), proof.user_id().unwrap_or_default()).await?;
     let user = user.filter(|user| proof.contact().speaks_for(user)).ok_or_else(gone)?;
@@ -66,15 +68,28 @@ pub async fn run(
         change.commit().await?;
         return Err(Failure::Refused(Refusal::Account(refusal)));
     }
+    let amr = &["otp"];
+    let first =
+        FirstFactor { user: &user, known_device: known_device.as_ref(), login_method, amr, proved: Some(proof.contact()), identity: None };
+    let gate = second_step::run(app, first, now).await?;
     // The account first: every flow takes its row before the tokens, so that no two wait for each other.
     if !storage::advance_sign_in_by_contact(change.db(), user.id, proof.contact(), now).await? || !proof.spend(app, &change).await? {
         return Err(gone());
     }
     links::consume_all_of_user_later(change.later(), user.id, &[Purpose::MagicLink], now);
-    let new = NewSession { user: &user, login_method, amr: &["otp"], delivery, known_device, is_new_user: false };
+    let clearance = match gate {
+        Gate::Open(clearance) => clearance,
+        Gate::Asks(asked) => {
+            change.audit(second_step::pending(user.id, login_method));
+            change.commit().await?;
+            return Ok(Outcome::SecondFactorRequired(asked));
+        }
+    };
+    let new = NewSession { user: &user, login_method, amr, clearance, delivery, known_device, is_new_user: false };
     let started = start_session::run(app, caller, &mut change, new).await?;
     change.commit().await?;
     let mut tokens = issue_tokens::run(app, &started.session, &user, Some(&started.refresh_token), now)?;
     tokens.device_token = Some(started.device_token);
-    Ok(SignedIn { is_new_user: false, user: users::Model { last_login_at: Some(now), ..user }, session: started.session, tokens })
+    let user = users::Model { last_login_at: Some(now), ..user };
+    Ok(Outcome::SignedIn(Box::new(SignedIn { is_new_user: false, user, session: started.session, tokens })))
 }

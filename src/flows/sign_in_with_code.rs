@@ -13,7 +13,7 @@ use super::{
     change, even_time,
     failure::Failure,
     proof::{self, Proof},
-    sign_in::SignedIn,
+    sign_in::Outcome,
     sign_in_by_contact,
 };
 use crate::{
@@ -37,11 +37,11 @@ pub struct Input {
 }
 
 /// Signs in.
-pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<SignedIn, Failure<Refusal>> {
+pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<Outcome, Failure<Refusal>> {
     even_time::of(Box::pin(sign_in(app, caller, input))).await
 }
 
-async fn sign_in(app: &App, caller: &Caller, input: Input) -> Result<SignedIn, Failure<Refusal>> {
+async fn sign_in(app: &App, caller: &Caller, input: Input) -> Result<Outcome, Failure<Refusal>> {
     let now = app.clock.now();
     app.rate_limits.take(Rule::SignInPerIp, &ip_subject(caller.ip), now).await?;
     let (user_id, ended) = check(app, caller, input, now).await;
@@ -53,7 +53,7 @@ async fn sign_in(app: &App, caller: &Caller, input: Input) -> Result<SignedIn, F
     ended
 }
 
-async fn check(app: &App, caller: &Caller, input: Input, now: Timestamp) -> (Option<Uuid>, Result<SignedIn, Failure<Refusal>>) {
+async fn check(app: &App, caller: &Caller, input: Input, now: Timestamp) -> (Option<Uuid>, Result<Outcome, Failure<Refusal>>) {
     let proof = match proof::check(app, caller, (&input.challenge_id, &input.code), Purpose::SignIn, now).await {
         Ok(proof) => proof,
         Err((user_id, failure)) => return (user_id, Err(failure.map(Refusal::Proof))),
@@ -68,7 +68,7 @@ async fn check(app: &App, caller: &Caller, input: Input, now: Timestamp) -> (Opt
 }
 
 /// What used the code up finishes its challenge; where something broke, the attempt is given back.
-async fn settle(app: &App, proof: &Proof, ended: &Result<SignedIn, Failure<Refusal>>, now: Timestamp) {
+async fn settle(app: &App, proof: &Proof, ended: &Result<Outcome, Failure<Refusal>>, now: Timestamp) {
     match ended {
         Ok(_) | Err(Failure::Refused(Refusal::Account(_))) => proof.finish(app, now).await,
         Err(Failure::Refused(Refusal::Proof(_))) => {}

@@ -13,7 +13,7 @@ use super::{
     change,
     failure::Failure,
     proof::{self, Proof},
-    sign_in::SignedIn,
+    sign_in::Outcome,
     sign_in_by_contact,
 };
 use crate::{
@@ -56,7 +56,7 @@ pub async fn look(app: &App, caller: &Caller, token: &str) -> Result<Preview, Fa
 }
 
 /// Signs in.
-pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<SignedIn, Failure<Refusal>> {
+pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<Outcome, Failure<Refusal>> {
     let now = app.clock.now();
     app.rate_limits.take(Rule::SignInPerIp, &ip_subject(caller.ip), now).await?;
     let (user_id, ended) = open(app, caller, input, now).await;
@@ -68,7 +68,7 @@ pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<SignedIn, F
     ended
 }
 
-async fn open(app: &App, caller: &Caller, input: Input, now: Timestamp) -> (Option<Uuid>, Result<SignedIn, Failure<Refusal>>) {
+async fn open(app: &App, caller: &Caller, input: Input, now: Timestamp) -> (Option<Uuid>, Result<Outcome, Failure<Refusal>>) {
     let proof = match proof::find_link(app, &input.token, Purpose::MagicLink, now).await {
         Ok(link) => Proof::Link(link),
         Err(failure) => return (None, Err(failure.map(Refusal::Proof))),

@@ -1,5 +1,7 @@
 //! Begins a session inside a change: device, session, room for it, event, audit row and the notice about a new device.
 
+use std::time::Duration;
+
 use entity::{
     account_events::Kind,
     known_devices,
@@ -16,6 +18,7 @@ use super::{
     change::Change,
     failure::Failure,
     notify::{self, NoticeLink},
+    second_step::Clearance,
 };
 use crate::{
     app::App,
@@ -35,7 +38,9 @@ pub struct NewSession<'a> {
     /// How they proved who they are.
     pub login_method: LoginMethod,
     /// RFC 8176 names of the proofs.
-    pub amr: &'static [&'static str],
+    pub amr: &'a [&'a str],
+    /// That nothing more has to be proved.
+    pub clearance: Clearance,
     /// How its tokens travel.
     pub delivery: TokenDelivery,
     /// The device, where the account knows it.
@@ -98,17 +103,23 @@ pub async fn run<R>(app: &App, caller: &Caller, change: &mut Change<'_>, new: Ne
         version: 1,
         created_at: now,
         updated_at: now,
+        second_factor: new.clearance.second_factor,
+        strong_proof_at: new.clearance.is_strong.then_some(now),
     };
     let others = u64::from(limits.max_live).saturating_sub(1);
     let before = change.take_later();
-    let is_one_too_many = sessions::insert(change.db(), session.clone(), others, before, now).await?;
+    let inserted = sessions::insert(change.db(), session.clone(), others, before, now).await?;
+    if inserted.totp_enabled && !new.clearance.holds_with_totp {
+        // Switched on since the gate looked: once more, and the gate asks.
+        return Err(Failure::Overloaded { retry_after: Duration::from_secs(1) });
+    }
     change.tell_session(Kind::SessionCreated, new.user.id, session_id);
     change.audit(
         Entry::success("login", Category::Authentication, Some(new.user.id))
             .in_session(session_id)
             .with(json!({ "method": method_name(new.login_method), "newDevice": !is_known })),
     );
-    if is_one_too_many {
+    if inserted.is_one_too_many {
         make_room(change, new.user.id, (session_id, others)).await?;
     }
     if !is_known && !new.is_new_user {
@@ -174,7 +185,7 @@ async fn make_room<R>(change: &mut Change<'_>, user_id: Uuid, (newest, others): 
 }
 
 /// As the audit log names it.
-const fn method_name(method: LoginMethod) -> &'static str {
+pub const fn method_name(method: LoginMethod) -> &'static str {
     match method {
         LoginMethod::Password => "password",
         LoginMethod::EmailCode => "email_code",

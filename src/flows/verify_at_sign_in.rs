@@ -18,8 +18,9 @@ use super::{
     confirm_sign_up,
     failure::Failure,
     issue_tokens, lockout, notify, release_contact,
+    second_step::{self, FirstFactor, Gate},
     send_code::{self, Letter, LinkOf, Meant},
-    sign_in::{self, SignedIn, find_device},
+    sign_in::{self, Outcome, SignedIn, find_device},
     start_session::{self, NewSession},
 };
 use crate::{
@@ -83,7 +84,7 @@ pub async fn finish(
     (challenge, user_id): (&Challenge, Uuid),
     delivery: TokenDelivery,
     now: Timestamp,
-) -> Result<SignedIn, Failure<confirm_sign_up::Refusal>> {
+) -> Result<Outcome, Failure<confirm_sign_up::Refusal>> {
     let gone = || Failure::Refused(confirm_sign_up::Refusal::CodeInvalid { attempts_left: None });
     let contact = (challenge.channel, challenge.contact.as_str());
     let known_device = find_device(app, caller, Some(user_id)).await?;
@@ -110,11 +111,20 @@ pub async fn finish(
     change.audit(
         Entry::success("contact_verification", Category::Account, Some(user_id)).with(json!({ "channel": challenge.channel.as_str() })),
     );
-    let new =
-        NewSession { user: &user, login_method: LoginMethod::Password, amr: &["pwd", "otp"], delivery, known_device, is_new_user: false };
+    let (login_method, amr) = (LoginMethod::Password, &["pwd", "otp"]);
+    let first = FirstFactor { user: &user, known_device: known_device.as_ref(), login_method, amr, proved: Some(by), identity: None };
+    let clearance = match second_step::run(app, first, now).await? {
+        Gate::Open(clearance) => clearance,
+        Gate::Asks(asked) => {
+            change.audit(second_step::pending(user_id, login_method));
+            change.commit().await?;
+            return Ok(Outcome::SecondFactorRequired(asked));
+        }
+    };
+    let new = NewSession { user: &user, login_method, amr, clearance, delivery, known_device, is_new_user: false };
     let started = start_session::run(app, caller, &mut change, new).await?;
     change.commit().await?;
     let mut tokens = issue_tokens::run(app, &started.session, &user, Some(&started.refresh_token), now)?;
     tokens.device_token = Some(started.device_token);
-    Ok(SignedIn { is_new_user: false, user, session: started.session, tokens })
+    Ok(Outcome::SignedIn(Box::new(SignedIn { is_new_user: false, user, session: started.session, tokens })))
 }

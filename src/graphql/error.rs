@@ -105,6 +105,11 @@ pub fn unauthenticated(reason: Reason) -> Error {
     with_reason(new(ErrorCode::Unauthenticated, message), name)
 }
 
+/// FORBIDDEN to an administrator whose session never had a second factor.
+pub fn second_factor_required() -> Error {
+    with_reason(forbidden(), "SECOND_FACTOR_REQUIRED")
+}
+
 /// REAUTHENTICATION_REQUIRED.
 pub fn reauthentication_required() -> Error {
     new(ErrorCode::ReauthenticationRequired, "Prove again who is there: `reauthenticate`.")

@@ -4,7 +4,11 @@ use async_graphql::{Context, Error, Guard, Result, TypeDirective};
 use entity::{Timestamp, users::Role};
 
 use super::{auth_level::AuthLevel, context::ContextExt, error};
-use crate::{app::App, flows::caller::Caller};
+use crate::{
+    app::App,
+    config::Mode,
+    flows::{caller::Caller, live_sessions::LiveSession},
+};
 
 /// Who may use a field. A field without it is open to everyone.
 /// The server enforces what this says; a test walks every field and proves it.
@@ -25,19 +29,21 @@ impl Guard for Requires {
 pub fn authorize(app: &App, caller: &Caller, level: AuthLevel) -> Result<(), Error> {
     let live = &caller.signed_in().map_err(error::unauthenticated)?.live;
     let is_admin = live.user.role == Role::Admin;
-    let is_recent = is_recent(app, live.session.authenticated_at);
+    let is_recent = recent_proof(live).is_some_and(|at| app.clock.now().since(at) < app.config.sessions.recent);
+    // In production an administrator's password alone opens nothing.
+    let lacks_factor = app.config.mode == Mode::Production && live.session.strong_proof_at.is_none();
     match level {
         AuthLevel::SignedIn => Ok(()),
         AuthLevel::Recent if is_recent => Ok(()),
-        AuthLevel::Admin if is_admin => Ok(()),
-        AuthLevel::RecentAdmin if is_admin && is_recent => Ok(()),
-        AuthLevel::Admin => Err(error::forbidden()),
-        AuthLevel::RecentAdmin if !is_admin => Err(error::forbidden()),
+        AuthLevel::Admin | AuthLevel::RecentAdmin if !is_admin => Err(error::forbidden()),
+        AuthLevel::Admin | AuthLevel::RecentAdmin if lacks_factor => Err(error::second_factor_required()),
+        AuthLevel::Admin => Ok(()),
+        AuthLevel::RecentAdmin if is_recent => Ok(()),
         AuthLevel::Recent | AuthLevel::RecentAdmin => Err(error::reauthentication_required()),
     }
 }
 
-/// Whether a proof of that instant still counts for fields that require RECENT.
-fn is_recent(app: &App, authenticated_at: Timestamp) -> bool {
-    app.clock.now().since(authenticated_at) < app.config.sessions.recent
+/// The last proof that counts for fields that require RECENT: where the second step is on, one that was worth a second factor.
+fn recent_proof(live: &LiveSession) -> Option<Timestamp> {
+    if live.user.totp_enabled_at.is_some() { live.session.strong_proof_at } else { Some(live.session.authenticated_at) }
 }

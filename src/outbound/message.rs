@@ -82,6 +82,32 @@ pub enum Template {
     PhoneChanged(Sighting),
     /// The number was removed.
     PhoneRemoved(Sighting),
+    /// An authenticator app was set up: from now on signing in takes a second step.
+    TotpEnabled(Sighting),
+    /// It was switched off.
+    TotpDisabled(Sighting),
+    /// There are new recovery codes; the old ones are dead.
+    RecoveryCodesReplaced(Sighting),
+    /// A recovery code was used.
+    RecoveryCodeUsed(Sighting),
+    /// A passkey was added.
+    PasskeyAdded(Sighting),
+    /// A passkey was removed.
+    PasskeyRemoved(Sighting),
+    /// An account at a provider was linked.
+    ProviderLinked {
+        /// Its name in the settings.
+        provider: String,
+        /// Where and when.
+        sighting: Sighting,
+    },
+    /// It was unlinked.
+    ProviderUnlinked {
+        /// Its name in the settings.
+        provider: String,
+        /// Where and when.
+        sighting: Sighting,
+    },
     /// The account will be deleted.
     DeletionScheduled {
         /// When everything goes.
@@ -131,6 +157,14 @@ impl Template {
             Self::PhoneChangeRequested(_) => "phone_change_requested",
             Self::PhoneChanged(_) => "phone_changed",
             Self::PhoneRemoved(_) => "phone_removed",
+            Self::TotpEnabled(_) => "totp_enabled",
+            Self::TotpDisabled(_) => "totp_disabled",
+            Self::RecoveryCodesReplaced(_) => "recovery_codes_replaced",
+            Self::RecoveryCodeUsed(_) => "recovery_code_used",
+            Self::PasskeyAdded(_) => "passkey_added",
+            Self::PasskeyRemoved(_) => "passkey_removed",
+            Self::ProviderLinked { .. } => "provider_linked",
+            Self::ProviderUnlinked { .. } => "provider_unlinked",
             Self::DeletionScheduled { .. } => "deletion_scheduled",
             Self::DeletionCancelled {} => "deletion_cancelled",
             Self::AccountDeleted {} => "account_deleted",
@@ -174,6 +208,14 @@ impl Template {
             | Self::PhoneChangeRequested(_)
             | Self::PhoneChanged(_)
             | Self::PhoneRemoved(_)
+            | Self::TotpEnabled(_)
+            | Self::TotpDisabled(_)
+            | Self::RecoveryCodesReplaced(_)
+            | Self::RecoveryCodeUsed(_)
+            | Self::PasskeyAdded(_)
+            | Self::PasskeyRemoved(_)
+            | Self::ProviderLinked { .. }
+            | Self::ProviderUnlinked { .. }
             | Self::DeletionScheduled { .. }
             | Self::DeletionCancelled {}
             | Self::AccountDeleted {} => None,
@@ -204,6 +246,14 @@ impl Template {
             | Self::PhoneChangeRequested(_)
             | Self::PhoneChanged(_)
             | Self::PhoneRemoved(_)
+            | Self::TotpEnabled(_)
+            | Self::TotpDisabled(_)
+            | Self::RecoveryCodesReplaced(_)
+            | Self::RecoveryCodeUsed(_)
+            | Self::PasskeyAdded(_)
+            | Self::PasskeyRemoved(_)
+            | Self::ProviderLinked { .. }
+            | Self::ProviderUnlinked { .. }
             | Self::DeletionScheduled { .. }
             | Self::DeletionCancelled {}
             | Self::AccountDeleted {} => None,

@@ -157,7 +157,9 @@ impl Renderer {
         if draft.template.challenge_id().is_some() {
             facts.insert("code", Value::from(draft.secret.code.as_deref().unwrap_or_default()));
         }
-        for (name, value) in [("device", &seen.device), ("address", &seen.address), ("at", &seen.at), ("until", &seen.until)] {
+        let told =
+            [("device", &seen.device), ("address", &seen.address), ("at", &seen.at), ("until", &seen.until), ("provider", &seen.provider)];
+        for (name, value) in told {
             if !value.is_empty() {
                 facts.insert(name, Value::from(value.as_str()));
             }
@@ -197,9 +199,15 @@ struct Seen {
     address: String,
     at: String,
     until: String,
+    provider: String,
 }
 
 impl Seen {
+    fn at(sighting: &Sighting) -> Self {
+        let Sighting { device, ip_address, at } = sighting;
+        Self { device: inert(device), address: inert(ip_address), at: minute(*at), ..Self::default() }
+    }
+
     fn of(template: &Template) -> Self {
         match template {
             Template::NewDevice(sighting)
@@ -209,9 +217,15 @@ impl Seen {
             | Template::EmailChanged(sighting)
             | Template::PhoneChangeRequested(sighting)
             | Template::PhoneChanged(sighting)
-            | Template::PhoneRemoved(sighting) => {
-                let Sighting { device, ip_address, at } = sighting;
-                Self { device: inert(device), address: inert(ip_address), at: minute(*at), until: String::new() }
+            | Template::PhoneRemoved(sighting)
+            | Template::TotpEnabled(sighting)
+            | Template::TotpDisabled(sighting)
+            | Template::RecoveryCodesReplaced(sighting)
+            | Template::RecoveryCodeUsed(sighting)
+            | Template::PasskeyAdded(sighting)
+            | Template::PasskeyRemoved(sighting) => Self::at(sighting),
+            Template::ProviderLinked { provider, sighting } | Template::ProviderUnlinked { provider, sighting } => {
+                Self { provider: inert(provider), ..Self::at(sighting) }
             }
             Template::AccountLocked { until } | Template::DeletionScheduled { until } => Self { until: minute(*until), ..Self::default() },
             Template::SignUpCode { .. }

@@ -3,6 +3,7 @@
 use entity::{
     Timestamp,
     user_sessions::{self, Actor, Column, Status},
+    users,
 };
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
@@ -22,14 +23,24 @@ pub async fn find_of_user(db: &impl ConnectionTrait, user_id: Uuid, id: Uuid) ->
     Ok(user_sessions::Entity::find_by_id(id).filter(Column::UserId.eq(user_id)).one(db).await?)
 }
 
-/// Adds a session, after the writes that come with it. Returns whether its user has more live ones beside it than `others`.
+/// What the database saw while it added a session.
+#[derive(Clone, Copy, Debug)]
+pub struct Inserted {
+    /// Whether its user has more live ones beside it than allowed.
+    pub is_one_too_many: bool,
+    /// Whether the account's second step is on.
+    pub totp_enabled: bool,
+}
+
+/// Adds a session, after the writes that come with it.
 pub async fn insert(
     db: &impl ConnectionTrait,
     session: user_sessions::Model,
     others: u64,
     before: Batch,
     now: Timestamp,
-) -> Result<bool, StorageError> {
+) -> Result<Inserted, StorageError> {
+    let owner = session.user_id;
     let one_too_many = user_sessions::Entity::find()
         .select_only()
         .expr(Expr::value(1))
@@ -40,10 +51,16 @@ pub async fn insert(
         .limit(1)
         .into_query();
     let mut insert = user_sessions::Entity::insert(user_sessions::ActiveModel::from(session).reset_all()).into_query();
-    insert.returning(Query::returning().expr(Expr::exists(one_too_many)));
+    let second_step = users::Entity::find()
+        .select_only()
+        .expr(Expr::value(1))
+        .filter(users::Column::Id.eq(owner))
+        .filter(users::Column::TotpEnabledAt.is_not_null())
+        .into_query();
+    insert.returning(Query::returning().exprs([Expr::exists(one_too_many), Expr::exists(second_step)]));
     let answer = before.run_with(db, insert).await?;
     let row = answer.first().ok_or(StorageError::Inconsistent("a session that was added is not told"))?;
-    Ok(row.try_get_by_index(0)?)
+    Ok(Inserted { is_one_too_many: row.try_get_by_index(0)?, totp_enabled: row.try_get_by_index(1)? })
 }
 
 /// Neither ended nor past its time.

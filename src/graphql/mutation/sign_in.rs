@@ -84,14 +84,7 @@ impl SignInMutation {
     async fn sign_in(&self, ctx: &Context<'_>, input: SignInInput) -> Result<SignInPayload> {
         let delivery = user_sessions::TokenDelivery::from(input.token_delivery);
         let input = sign_in::Input { identifier: input.identifier, password: input.password, delivery };
-        match settle("sign_in", sign_in::run(ctx.app()?, ctx.caller()?, input).await)? {
-            Ok(sign_in::Outcome::SignedIn(signed_in)) => deliver(ctx, Ok(*signed_in), delivery),
-            Ok(sign_in::Outcome::VerificationRequired(challenge)) => {
-                let outcome = SignInOutcome::VerificationRequired(VerificationRequired { challenge: Challenge(challenge) });
-                Ok(SignInPayload { outcome: Some(outcome), problems: Vec::new() })
-            }
-            Err(problems) => deliver(ctx, Err(problems), delivery),
-        }
+        deliver(ctx, settle("sign_in", sign_in::run(ctx.app()?, ctx.caller()?, input).await)?, delivery)
     }
 
     /// Sends a one-time sign-in code (by e-mail also a magic link) to a contact. The answer is the same whether or not it is registered.
@@ -123,23 +116,27 @@ impl SignInMutation {
     }
 }
 
-/// Puts a new session into the answer, and its tokens where they were asked for.
+/// Puts what a sign-in came to into the answer, and the tokens of a new session where they were asked for.
 pub fn deliver(
     ctx: &Context<'_>,
-    result: std::result::Result<sign_in::SignedIn, Vec<Problem>>,
+    result: std::result::Result<sign_in::Outcome, Vec<Problem>>,
     by: user_sessions::TokenDelivery,
 ) -> Result<SignInPayload> {
-    Ok(match result {
-        Ok(signed_in) => {
+    let outcome = match result {
+        Ok(sign_in::Outcome::SignedIn(signed_in)) => {
             let tokens = context::deliver(ctx, signed_in.tokens, by)?;
-            let outcome = SignInOutcome::SignedIn(SignedIn {
+            SignInOutcome::SignedIn(SignedIn {
                 is_new_user: signed_in.is_new_user,
                 user: signed_in.user.into(),
                 session: Session::begun(signed_in.session),
                 tokens: Tokens(tokens),
-            });
-            SignInPayload { outcome: Some(outcome), problems: Vec::new() }
+            })
         }
-        Err(problems) => SignInPayload { problems, ..SignInPayload::default() },
-    })
+        Ok(sign_in::Outcome::SecondFactorRequired(asked)) => SignInOutcome::SecondFactorRequired((*asked).into()),
+        Ok(sign_in::Outcome::VerificationRequired(challenge)) => {
+            SignInOutcome::VerificationRequired(VerificationRequired { challenge: Challenge(challenge) })
+        }
+        Err(problems) => return Ok(SignInPayload { problems, ..SignInPayload::default() }),
+    };
+    Ok(SignInPayload { outcome: Some(outcome), problems: Vec::new() })
 }

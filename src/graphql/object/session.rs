@@ -112,6 +112,7 @@ pub enum LoginMethod {
 
 /// A second proof.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "user_sessions::SecondFactor")]
 #[expect(missing_docs, reason = "the names are the contract's and say it")]
 pub enum SecondFactorMethod {
     Totp,
@@ -219,6 +220,11 @@ impl Session {
 
     async fn login_method(&self) -> LoginMethod {
         self.0.login_method.into()
+    }
+
+    /// Whether a second factor was given.
+    async fn second_factor(&self) -> Option<SecondFactorMethod> {
+        self.0.second_factor.map(SecondFactorMethod::from)
     }
 
     /// Last time the person proved who they are.

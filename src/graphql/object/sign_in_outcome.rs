@@ -8,7 +8,7 @@ use super::{
     tokens::Tokens,
     user::User,
 };
-use crate::graphql::scalar::DateTime;
+use crate::{flows::second_step::Asked, graphql::scalar::DateTime};
 
 /// What a sign-in can come to.
 #[derive(Union)]
@@ -47,6 +47,17 @@ pub struct SecondFactorRequired {
     pub challenge: Option<Challenge>,
     /// Until when.
     pub expires_at: DateTime,
+}
+
+impl From<Asked> for SecondFactorRequired {
+    fn from(asked: Asked) -> Self {
+        Self {
+            login_token: asked.login_token,
+            methods: asked.methods.into_iter().map(SecondFactorMethod::from).collect(),
+            challenge: asked.challenge.map(Challenge),
+            expires_at: asked.expires_at.into(),
+        }
+    }
 }
 
 /// The password was right, but the contact of this account (made by an administrator, or imported) was never verified: the code (purpose SIGN_UP) was sent. Answer with `confirmSignUp`.

@@ -6,12 +6,15 @@ use entity::user_sessions::TokenDelivery;
 use super::{
     form::Form,
     note::Trouble,
-    view::{Ask, View},
+    view::{Ask, Field, View},
     visit::{Met, Page, Visit},
 };
 use crate::{
-    flows::sign_in_with_link::{self, Input},
-    graphql::{context::set_tokens, problem::settle},
+    flows::{
+        sign_in::Outcome,
+        sign_in_with_link::{self, Input},
+    },
+    graphql::{context::set_tokens, error::internal, problem::settle},
 };
 
 const PATH: &str = "/sign-in";
@@ -33,8 +36,21 @@ impl Page for SignIn {
 
     async fn act(&self, visit: &Visit<'_>, _: &Form) -> Result<View, Trouble> {
         let input = Input { token: visit.token.to_string(), delivery: TokenDelivery::Cookie };
-        let mut signed_in = settle("sign_in_with_link", sign_in_with_link::run(visit.app, &visit.caller, input).await)??;
-        set_tokens(&visit.cookies, &mut signed_in.tokens, visit.app.clock.now());
-        Ok(View::of("sign_in", "done").done())
+        ended(visit, settle("sign_in_with_link", sign_in_with_link::run(visit.app, &visit.caller, input).await)??)
     }
+}
+
+fn ended(visit: &Visit<'_>, outcome: Outcome) -> Result<View, Trouble> {
+    match outcome {
+        Outcome::SignedIn(mut signed_in) => {
+            set_tokens(&visit.cookies, &mut signed_in.tokens, visit.app.clock.now());
+            Ok(View::of("sign_in", "done").done())
+        }
+        Outcome::SecondFactorRequired(asked) => Ok(second_step(&asked.login_token)),
+        Outcome::VerificationRequired(_) => Err(internal("a link asks for another proof of its contact").into()),
+    }
+}
+
+fn second_step(login_token: &str) -> View {
+    View::of("sign_in", "second_step").asking(Ask::by_link(PATH, login_token).field(Field::one_time_code("code")))
 }

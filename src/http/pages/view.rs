@@ -119,4 +119,9 @@ impl Field {
     pub(super) const fn username(name: &'static str) -> Self {
         Self { name, kind: "text", autocomplete: "username", required: true }
     }
+
+    /// A code of an app, or one that was kept for its loss.
+    pub(super) const fn one_time_code(name: &'static str) -> Self {
+        Self { name, kind: "text", autocomplete: "one-time-code", required: true }
+    }
 }
