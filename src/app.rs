@@ -290,6 +290,11 @@ impl App {
             async move { crate::jobs::sweep_avatars::run(&app, stop).await }
         });
         let app = Arc::clone(self);
+        supervisor.spawn("reseal seeds", move |stop| {
+            let app = Arc::clone(&app);
+            async move { crate::jobs::reseal_seeds::run(&app, stop).await }
+        });
+        let app = Arc::clone(self);
         supervisor.spawn("rotate signing keys", move |stop| {
             let app = Arc::clone(&app);
             async move { app.look_after_keys(stop).await }

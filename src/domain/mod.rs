@@ -11,5 +11,8 @@ pub mod picture;
 pub mod picture_file;
 pub mod profile;
 pub mod profile_edit;
+mod qr_code;
+pub mod recovery_code;
+pub mod totp;
 pub mod username;
 pub mod ways_in;

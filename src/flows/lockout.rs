@@ -81,6 +81,33 @@ pub fn account_key(app: &App, user_id: Uuid) -> [u8; 32] {
     keyed_hash::counter_key(&app.key_ring, PASSWORD, &[b"account", user_id.as_bytes()])
 }
 
+/// What is counted for attempts at codes of an authenticator app.
+pub struct FactorCounter {
+    key: [u8; 32],
+    user_id: Uuid,
+}
+
+impl FactorCounter {
+    /// The account's own, or that of a device which it knows: so that nobody can lock a person out from afar.
+    pub fn of(app: &App, user: &users::Model, device: Option<&known_devices::Model>) -> Self {
+        let key = match device {
+            Some(device) => keyed_hash::counter_key(&app.key_ring, SECOND_FACTOR, &[b"device", user.id.as_bytes(), device.id.as_bytes()]),
+            None => keyed_hash::counter_key(&app.key_ring, SECOND_FACTOR, &[b"account", user.id.as_bytes()]),
+        };
+        Self { key, user_id: user.id }
+    }
+
+    /// For storage.
+    pub const fn counted(&self) -> Counted<'_> {
+        Counted { kind: SECOND_FACTOR, key: &self.key, user_id: Some(self.user_id) }
+    }
+}
+
+/// The key of the attempts of one login token.
+pub fn login_attempt_key(app: &App, token_hash: &[u8; 32]) -> [u8; 32] {
+    keyed_hash::counter_key(&app.key_ring, SECOND_FACTOR, &[b"login", token_hash])
+}
+
 /// The key of the budget of wrong codes of a contact, existing or not.
 pub fn code_budget_key(app: &App, contact: &str) -> [u8; 32] {
     keyed_hash::counter_key(&app.key_ring, CODE, &[b"contact", contact.as_bytes()])
@@ -96,6 +123,16 @@ pub fn password_policy(config: &Config) -> Policy {
     let rule = &config.lockout;
     let locks = lockout::durations(rule.first, rule.longest);
     Policy { failures: bounded(rule.failures), window: rule.window, locks, in_a_row: bounded(rule.in_a_row) }
+}
+
+/// The same for codes of an authenticator app.
+pub fn factor_policy(config: &Config) -> Policy {
+    password_policy(config)
+}
+
+/// So many attempts has one login token, and then no more.
+pub fn login_policy(attempts: i32, ttl: Duration) -> Policy {
+    Policy { failures: i32::MAX, window: ttl, locks: vec![ttl], in_a_row: attempts }
 }
 
 /// So many wrong codes in a day, and no more until a day has passed.

@@ -6,21 +6,23 @@
 use entity::{
     account_events::Kind,
     user_audit_log::Category,
-    user_sessions::{self, TokenDelivery},
+    user_sessions::{self, SecondFactor, TokenDelivery},
+    users,
 };
 use serde_json::json;
 
 use super::{
-    caller::{Caller, SignedIn},
+    caller::{Caller, Reason, SignedIn},
     change::{self, Change},
     check_code::{self, Budget},
+    check_factor::{self, Checked, Given as TypedFactor, Holder},
     failure::Failure,
     issue_tokens,
     lockout::{PasswordCounter, Subject},
     proof,
     prove_password::{self, Attempt, Proof},
+    reauthentication_methods,
     refresh_session::{self, Outcome},
-    request_reauthentication_code,
 };
 use crate::{
     app::App,
@@ -30,13 +32,23 @@ use crate::{
         challenges::Purpose,
         rate_limits::{Rule, ip_subject},
     },
-    storage::{attempt_counters, audit::Entry, known_devices, sessions, sessions::Branches, users as user_storage},
+    storage::{
+        attempt_counters,
+        audit::Entry,
+        known_devices,
+        sessions::{self, Branches, NewProof},
+        users as user_storage,
+    },
 };
 
 /// With what.
 pub enum Given {
     /// As typed.
     Password(String),
+    /// A code of the authenticator app.
+    Totp(String),
+    /// A recovery code.
+    RecoveryCode(String),
     /// A code, for an account that has nothing better.
     Code {
         /// As `requestReauthenticationCode` gave it.
@@ -60,13 +72,18 @@ pub enum Refusal {
     },
     /// The code is none.
     Code(proof::Refusal),
-    /// The account has something better than a code by now.
+    /// The second factor is not right, or used up.
+    FactorInvalid,
+    /// No authenticator app is set up.
+    TotpNotEnabled,
+    /// The account has something better.
     MethodDisabled,
 }
 
 /// A proof, to be used up by the change that follows.
 enum Proved {
     Password(PasswordCounter),
+    Factor(Checked),
     Code(super::proof::Proof),
 }
 
@@ -75,12 +92,25 @@ pub async fn run(app: &App, caller: &Caller, given: Given) -> Result<Outcome, Fa
     let now = app.clock.now();
     let me = caller.signed_in().map_err(Failure::Unauthenticated)?;
     app.rate_limits.take(Rule::SignInPerIp, &ip_subject(caller.ip), now).await?;
+    // Fresh, for the cached row may be older than the last change of factor or password.
+    let user = user_storage::find_by_id(app.database.write(), me.live.user.id).await?;
+    let user = user.ok_or(Failure::Unauthenticated(Reason::SessionEnded))?;
+    if user.totp_enabled_at.is_some() && matches!(given, Given::Password(_)) {
+        // Where the second step is on, a password is less than what is asked for.
+        let entry = Entry::failure("reauthentication", Category::Authentication, Some(user.id), "METHOD_DISABLED");
+        change::record(app, caller, vec![entry.in_session(me.live.session.id)], now).await?;
+        return Err(Failure::Refused(Refusal::MethodDisabled));
+    }
     let proved = match given {
         Given::Password(typed) => match prove(app, caller, me, &typed, "reauthentication", now).await? {
             Proof::Right { counter, .. } => Proved::Password(counter),
             Proof::Wrong => return Err(Failure::Refused(Refusal::CredentialsInvalid)),
             Proof::Locked { until } => return Err(Failure::Refused(Refusal::Locked { until, now })),
         },
+        Given::Totp(code) => Proved::Factor(check_own_factor(app, caller, (me, &user), TypedFactor::Totp(&code), now).await?),
+        Given::RecoveryCode(code) => {
+            Proved::Factor(check_own_factor(app, caller, (me, &user), TypedFactor::RecoveryCode(&code), now).await?)
+        }
         Given::Code { challenge_id, code } => {
             let checked = check_own_code(app, me, (&challenge_id, &code), now).await;
             if let Err(Failure::Refused(refusal)) = &checked {
@@ -94,7 +124,7 @@ pub async fn run(app: &App, caller: &Caller, given: Given) -> Result<Outcome, Fa
             Proved::Code(checked?)
         }
     };
-    let result = make_recent(app, caller, me, &proved, now).await;
+    let result = make_recent(app, caller, (me, &user), &proved, now).await;
     if let Proved::Code(code) = &proved {
         match &result {
             Ok(_) => code.finish(app, now).await,
@@ -119,35 +149,75 @@ async fn check_own_code(
     }
     let user = user_storage::find_by_id(app.database.write(), me.live.user.id).await?.ok_or_else(unknown)?;
     let wanted = (challenge.channel, challenge.contact.clone());
-    if !request_reauthentication_code::channels(app, &user).contains(&wanted) {
+    if !reauthentication_methods::code_channels(app, &user).await?.contains(&wanted) {
         return Err(Failure::Refused(Refusal::MethodDisabled));
     }
     let checked = check_code::run(app, challenge, code, Budget::Own(me.live.session.id), now).await.map_err(refused)?;
     Ok(super::proof::Proof::Code(checked))
 }
 
-async fn make_recent(app: &App, caller: &Caller, me: &SignedIn, proved: &Proved, now: Timestamp) -> Result<Outcome, Failure<Refusal>> {
-    let user_id = me.live.user.id;
+/// The factor of the signed-in user, under the allowance of the device that the session is on.
+async fn check_own_factor(
+    app: &App,
+    caller: &Caller,
+    (me, user): (&SignedIn, &users::Model),
+    given: TypedFactor<'_>,
+    now: Timestamp,
+) -> Result<Checked, Failure<Refusal>> {
+    if user.totp_enabled_at.is_none() {
+        return Err(Failure::Refused(Refusal::TotpNotEnabled));
+    }
+    let device = match me.live.session.known_device_id {
+        Some(id) => known_devices::find_by_id(app.database.read(), id).await?,
+        None => None,
+    };
+    let holder = Holder { user, known_device: device.as_ref(), event_type: "reauthentication" };
+    match check_factor::run(app, caller, holder, given, now).await? {
+        Ok(checked) => Ok(checked),
+        Err(refusal) => {
+            check_factor::record_refusal(app, caller, holder, refusal, now).await?;
+            Err(Failure::Refused(match refusal {
+                check_factor::Refusal::Wrong => Refusal::FactorInvalid,
+                check_factor::Refusal::Locked { until } => Refusal::Locked { until, now },
+            }))
+        }
+    }
+}
+
+async fn make_recent(
+    app: &App,
+    caller: &Caller,
+    (me, user): (&SignedIn, &users::Model),
+    proved: &Proved,
+    now: Timestamp,
+) -> Result<Outcome, Failure<Refusal>> {
+    let user_id = user.id;
     let mut change = Change::begin(app, caller, now).await?;
-    let method = match proved {
+    let proof = match proved {
         Proved::Password(counter) => {
             attempt_counters::clear_later(change.later(), counter.counted().kind, counter.counted().key);
-            "pwd"
+            NewProof { amr: with_methods(&me.live.session, &["pwd"]), is_strong: false, second_factor: None }
+        }
+        Proved::Factor(checked) => {
+            if !checked.spend(app, caller, &mut change, user).await? {
+                return Err(Failure::Refused(Refusal::FactorInvalid));
+            }
+            factor_given(&me.live.session, checked.factor())
         }
         Proved::Code(code) => {
             if !code.spend(app, &change).await? {
                 return Err(Failure::Refused(Refusal::Code(code.gone())));
             }
-            "otp"
+            NewProof { amr: with_methods(&me.live.session, &["otp"]), is_strong: false, second_factor: None }
         }
     };
-    if !sessions::advance_authentication(change.db(), me.live.session.id, with_method(&me.live.session, method), now).await? {
-        return Err(Failure::Unauthenticated(super::caller::Reason::SessionEnded));
+    if !sessions::advance_authentication(change.db(), me.live.session.id, proof, now).await? {
+        return Err(Failure::Unauthenticated(Reason::SessionEnded));
     }
     change.tell_session(Kind::SessionRefreshed, user_id, me.live.session.id);
     change.audit(Entry::success("reauthentication", Category::Authentication, Some(user_id)).in_session(me.live.session.id));
     change.commit().await?;
-    let ended = || Failure::Unauthenticated(super::caller::Reason::SessionEnded);
+    let ended = || Failure::Unauthenticated(Reason::SessionEnded);
     let session = sessions::find_by_id(app.database.write(), me.live.session.id).await?.ok_or_else(ended)?;
     let user = user_storage::find_by_id(app.database.write(), user_id).await?.ok_or_else(ended)?;
     if session.token_delivery == TokenDelivery::Body {
@@ -186,10 +256,21 @@ pub async fn prove<R>(
     prove_password::run(app, caller, attempt, now).await
 }
 
-fn with_method(session: &user_sessions::Model, method: &str) -> serde_json::Value {
+/// What a session is after a code of the authenticator app.
+pub fn totp_given(session: &user_sessions::Model) -> NewProof {
+    factor_given(session, SecondFactor::Totp)
+}
+
+fn factor_given(session: &user_sessions::Model, factor: SecondFactor) -> NewProof {
+    NewProof { amr: with_methods(session, &["otp", "mfa"]), is_strong: true, second_factor: Some(factor) }
+}
+
+fn with_methods(session: &user_sessions::Model, given: &[&str]) -> serde_json::Value {
     let mut methods: Vec<String> = serde_json::from_value(session.amr.clone()).unwrap_or_default();
-    if !methods.iter().any(|known| known == method) {
-        methods.push(method.to_owned());
+    for method in given {
+        if !methods.iter().any(|known| known == method) {
+            methods.push((*method).to_owned());
+        }
     }
     json!(methods)
 }

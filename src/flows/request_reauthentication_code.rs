@@ -1,6 +1,6 @@
 //! Sends the signed-in user a code for `reauthenticate`: only to an account that has nothing better, for its mailbox alone may be what a thief has.
 
-use entity::{Channel, user_audit_log::Category, users};
+use entity::{Channel, user_audit_log::Category};
 use serde_json::json;
 
 use super::{
@@ -9,7 +9,7 @@ use super::{
     change::{self, Change},
     check_code::Budget,
     failure::Failure,
-    notify,
+    notify, reauthentication_methods,
     send_code::{self, Letter, LinkOf, Meant},
 };
 use crate::{
@@ -29,16 +29,6 @@ pub enum Refusal {
     MethodDisabled,
 }
 
-/// By which channels a code may prove again who is there: none where the account has something better.
-pub fn channels(app: &App, user: &users::Model) -> Vec<(Channel, String)> {
-    if user.password_hash.is_some() {
-        return Vec::new();
-    }
-    let email = user.email.clone().filter(|_| user.email_verified_at.is_some()).map(|email| (Channel::Email, email));
-    let phone = user.phone.clone().filter(|_| user.phone_verified_at.is_some()).map(|phone| (Channel::Sms, phone));
-    email.into_iter().chain(phone).filter(|(channel, _)| app.reaches(*channel)).collect()
-}
-
 /// Sends it.
 pub async fn run(app: &App, caller: &Caller, channel: Channel) -> Result<Challenge, Failure<Refusal>> {
     let now = app.clock.now();
@@ -47,7 +37,8 @@ pub async fn run(app: &App, caller: &Caller, channel: Channel) -> Result<Challen
     // Fresh, for the cached row may be older than the last change of password.
     let user = storage::find_by_id(app.database.write(), me.live.user.id).await?;
     let user = user.ok_or(Failure::Refused(Refusal::MethodDisabled))?;
-    let Some(target) = channels(app, &user).into_iter().find(|(offered, _)| *offered == channel) else {
+    let Some(target) = reauthentication_methods::code_channels(app, &user).await?.into_iter().find(|(offered, _)| *offered == channel)
+    else {
         let entry = Entry::failure("reauthentication", Category::Authentication, Some(user.id), "METHOD_DISABLED").in_session(session_id);
         change::record(app, caller, vec![entry], now).await?;
         return Err(Failure::Refused(Refusal::MethodDisabled));

@@ -3,6 +3,7 @@
 #![expect(clippy::unused_async, reason = "the library takes only asynchronous resolvers")]
 
 mod contacts;
+mod factors;
 
 use std::time::Duration;
 
@@ -445,6 +446,8 @@ impl From<reauthenticate::Refusal> for Problem {
             reauthenticate::Refusal::CredentialsInvalid => Self::at(ProblemCode::CredentialsInvalid, &["input", "proof", "password"]),
             reauthenticate::Refusal::Locked { until, now } => Self::new(ProblemCode::AccountLocked).until(until, now),
             reauthenticate::Refusal::Code(refusal) => of_proof(refusal, PROOF_TOKEN, PROOF_CODE),
+            reauthenticate::Refusal::FactorInvalid => Self::at(ProblemCode::SecondFactorInvalid, &["input", "proof"]),
+            reauthenticate::Refusal::TotpNotEnabled => Self::new(ProblemCode::TotpNotEnabled),
             reauthenticate::Refusal::MethodDisabled => Self::new(ProblemCode::MethodDisabled),
         }
     }

@@ -88,6 +88,12 @@ pub enum Template {
     TotpDisabled(Sighting),
     /// There are new recovery codes; the old ones are dead.
     RecoveryCodesReplaced(Sighting),
+    /// Somebody passed the first factor and guessed at the second.
+    SecondFactorLocked {
+        /// When it ends by itself.
+        #[serde(with = "millis")]
+        until: Timestamp,
+    },
     /// A recovery code was used.
     RecoveryCodeUsed(Sighting),
     /// A passkey was added.
@@ -160,6 +166,7 @@ impl Template {
             Self::TotpEnabled(_) => "totp_enabled",
             Self::TotpDisabled(_) => "totp_disabled",
             Self::RecoveryCodesReplaced(_) => "recovery_codes_replaced",
+            Self::SecondFactorLocked { .. } => "second_factor_locked",
             Self::RecoveryCodeUsed(_) => "recovery_code_used",
             Self::PasskeyAdded(_) => "passkey_added",
             Self::PasskeyRemoved(_) => "passkey_removed",
@@ -211,6 +218,7 @@ impl Template {
             | Self::TotpEnabled(_)
             | Self::TotpDisabled(_)
             | Self::RecoveryCodesReplaced(_)
+            | Self::SecondFactorLocked { .. }
             | Self::RecoveryCodeUsed(_)
             | Self::PasskeyAdded(_)
             | Self::PasskeyRemoved(_)
@@ -249,6 +257,7 @@ impl Template {
             | Self::TotpEnabled(_)
             | Self::TotpDisabled(_)
             | Self::RecoveryCodesReplaced(_)
+            | Self::SecondFactorLocked { .. }
             | Self::RecoveryCodeUsed(_)
             | Self::PasskeyAdded(_)
             | Self::PasskeyRemoved(_)

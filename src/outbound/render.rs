@@ -227,7 +227,9 @@ impl Seen {
             Template::ProviderLinked { provider, sighting } | Template::ProviderUnlinked { provider, sighting } => {
                 Self { provider: inert(provider), ..Self::at(sighting) }
             }
-            Template::AccountLocked { until } | Template::DeletionScheduled { until } => Self { until: minute(*until), ..Self::default() },
+            Template::AccountLocked { until } | Template::SecondFactorLocked { until } | Template::DeletionScheduled { until } => {
+                Self { until: minute(*until), ..Self::default() }
+            }
             Template::SignUpCode { .. }
             | Template::SignUpContactTaken {}
             | Template::AccountCreated {}

@@ -40,6 +40,7 @@ pub fn one_of_each() -> Vec<Template> {
         Template::TotpEnabled(sighting.clone()),
         Template::TotpDisabled(sighting.clone()),
         Template::RecoveryCodesReplaced(sighting.clone()),
+        Template::SecondFactorLocked { until: at },
         Template::RecoveryCodeUsed(sighting.clone()),
         Template::PasskeyAdded(sighting.clone()),
         Template::PasskeyRemoved(sighting.clone()),

@@ -41,6 +41,17 @@ pub async fn revoke_trust(db: &impl ConnectionTrait, user_id: Uuid) -> Result<()
     Ok(())
 }
 
+/// Trusts a device until then; false where the account does not know it any more.
+pub async fn trust(db: &impl ConnectionTrait, user_id: Uuid, id: Uuid, until: Timestamp) -> Result<bool, StorageError> {
+    let result = known_devices::Entity::update_many()
+        .col_expr(known_devices::Column::TrustedUntil, Expr::value(until))
+        .filter(known_devices::Column::Id.eq(id))
+        .filter(known_devices::Column::UserId.eq(user_id))
+        .exec(db)
+        .await?;
+    Ok(result.rows_affected == 1)
+}
+
 /// Ends the trust in one device.
 pub async fn revoke_trust_of(db: &impl ConnectionTrait, id: Uuid) -> Result<(), StorageError> {
     known_devices::Entity::update_many()

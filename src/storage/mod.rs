@@ -26,6 +26,7 @@ pub mod retention;
 pub mod sessions;
 pub mod signing_keys;
 pub mod spent_tokens;
+pub mod totp;
 pub mod unfinished_changes;
 pub mod user_contacts;
 pub mod users;

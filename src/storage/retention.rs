@@ -48,6 +48,8 @@ pub enum Spent {
     CodeBudgets,
     /// Wrong passwords for identifiers that belong to nobody, after a year.
     NobodysCounters,
+    /// Attempts of login tokens, which live for minutes.
+    LoginAttempts,
     /// Sessions that were ended 90 days ago.
     RevokedSessions,
     /// Those that expired 90 days ago.
@@ -64,7 +66,7 @@ pub enum Spent {
 
 impl Spent {
     /// All of it.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Tokens,
         Self::SignUps,
         Self::Links,
@@ -73,6 +75,7 @@ impl Spent {
         Self::Farewells,
         Self::CodeBudgets,
         Self::NobodysCounters,
+        Self::LoginAttempts,
         Self::RevokedSessions,
         Self::ExpiredSessions,
         Self::Devices,
@@ -93,6 +96,7 @@ impl Spent {
             Self::Farewells => "farewells",
             Self::CodeBudgets => "code_budgets",
             Self::NobodysCounters => "counters_of_nobody",
+            Self::LoginAttempts => "login_attempts",
             Self::RevokedSessions => "revoked_sessions_of_long_ago",
             Self::ExpiredSessions => "expired_sessions_of_long_ago",
             Self::Devices => "known_devices",
@@ -176,6 +180,13 @@ pub async fn delete(db: &impl ConnectionTrait, what: Spent, moment: Moment, limi
                 .add(Counter::Kind.eq("password"))
                 .add(Counter::UserId.is_null())
                 .add(Counter::UpdatedAt.lte(now - NOBODYS_COUNTERS_KEPT));
+            some_of::<attempt_counters::Entity>(db, (Counter::Id, Counter::UpdatedAt), over, limit).await
+        }
+        Spent::LoginAttempts => {
+            let over = Condition::all()
+                .add(Counter::Kind.eq("second_factor"))
+                .add(Counter::UserId.is_null())
+                .add(Counter::UpdatedAt.lte(now - SLACK));
             some_of::<attempt_counters::Entity>(db, (Counter::Id, Counter::UpdatedAt), over, limit).await
         }
         Spent::RevokedSessions => {

@@ -2,7 +2,7 @@
 
 use entity::{
     Timestamp,
-    user_sessions::{self, Actor, Column, Status},
+    user_sessions::{self, Actor, Column, SecondFactor, Status},
     users,
 };
 use sea_orm::{
@@ -144,16 +144,29 @@ pub async fn confirm_generation(db: &impl ConnectionTrait, id: Uuid, generation:
     Ok(())
 }
 
-/// Notes a new proof of who is there; false where the session is over.
-pub async fn advance_authentication(
-    db: &impl ConnectionTrait,
-    id: Uuid,
-    amr: serde_json::Value,
-    now: Timestamp,
-) -> Result<bool, StorageError> {
-    let result = user_sessions::Entity::update_many()
+/// A new proof of who is there.
+#[derive(Clone, Debug)]
+pub struct NewProof {
+    /// RFC 8176 names of all that were given in the session.
+    pub amr: serde_json::Value,
+    /// Whether it is worth a second factor.
+    pub is_strong: bool,
+    /// What it is as a second factor, if it is one.
+    pub second_factor: Option<SecondFactor>,
+}
+
+/// Notes it; false where the session is over.
+pub async fn advance_authentication(db: &impl ConnectionTrait, id: Uuid, proof: NewProof, now: Timestamp) -> Result<bool, StorageError> {
+    let mut update = user_sessions::Entity::update_many();
+    if proof.is_strong {
+        update = update.col_expr(Column::StrongProofAt, Expr::value(now));
+    }
+    if let Some(factor) = proof.second_factor {
+        update = update.col_expr(Column::SecondFactor, Expr::value(factor));
+    }
+    let result = update
         .col_expr(Column::AuthenticatedAt, Expr::value(now))
-        .col_expr(Column::Amr, Expr::value(amr))
+        .col_expr(Column::Amr, Expr::value(proof.amr))
         .col_expr(Column::LastActivityAt, Expr::value(now))
         .col_expr(Column::UpdatedAt, Expr::value(now))
         .col_expr(Column::Version, Expr::col(Column::Version).add(1))

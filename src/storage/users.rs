@@ -310,6 +310,35 @@ pub async fn advance_sign_in_by_contact(
     Ok(update.exec(db).await?.rows_affected == 1)
 }
 
+/// What the first factor of a sign-in proved some minutes ago.
+#[derive(Clone, Copy, Debug)]
+pub struct FirstFactor<'a> {
+    /// When.
+    pub since: Timestamp,
+    /// The contact that it proved, where it was one.
+    pub proved: Option<ProvedContact<'a>>,
+}
+
+/// Notes a sign-in whose second factor was given, and locks the row for the rest of the transaction; false where the account is no longer active,
+/// the contact no longer its own, or the password was changed since the first factor.
+pub async fn advance_sign_in_by_second_factor(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+    first: FirstFactor<'_>,
+    now: Timestamp,
+) -> Result<bool, StorageError> {
+    let changed = users::Column::LastPasswordChangeAt;
+    let still = match first.proved {
+        Some(proved) => proved.condition(id),
+        None => Condition::all()
+            .add(users::Column::Id.eq(id))
+            .add(users::Column::Status.eq(users::Status::Active))
+            .add(Condition::any().add(changed.is_null()).add(changed.lte(first.since))),
+    };
+    let update = users::Entity::update_many().col_expr(users::Column::LastLoginAt, Expr::value(now)).filter(still);
+    Ok(update.exec(db).await?.rows_affected == 1)
+}
+
 /// Sets a new password by a proved contact, and locks the row for the rest of the transaction; false as with
 /// [`advance_sign_in_by_contact`].
 pub async fn reset_password(

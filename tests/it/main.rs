@@ -40,6 +40,7 @@ mod pre_hijack;
 mod profile;
 mod races;
 mod recovery;
+mod second_factors;
 mod secrets;
 mod sessions;
 mod sign_in;

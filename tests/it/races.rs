@@ -14,14 +14,14 @@ use serde_json::{Value, json};
 use crate::support::{Answer, Challenge, Gateway, Member, PASSWORD, Visitor};
 
 /// Instances that share everything: two where that is possible.
-struct Deployment(Vec<Gateway>);
+pub struct Deployment(Vec<Gateway>);
 
 impl Deployment {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         Self::start_with(|_| {}).await
     }
 
-    async fn start_with(change: impl Fn(&mut postern::config::Config)) -> Self {
+    pub async fn start_with(change: impl Fn(&mut postern::config::Config)) -> Self {
         // The buckets would answer first: what is tested here must hold without them.
         let change = |config: &mut postern::config::Config| {
             config.rate_limits.enabled = false;
@@ -36,12 +36,12 @@ impl Deployment {
         Self(all)
     }
 
-    fn first(&self) -> &Gateway {
+    pub fn first(&self) -> &Gateway {
         &self.0[0]
     }
 
     /// The one whose turn it is.
-    fn nth(&self, n: usize) -> &Gateway {
+    pub fn nth(&self, n: usize) -> &Gateway {
         &self.0[n % self.0.len()]
     }
 

@@ -1,8 +1,8 @@
 //! How each row looks in the document: column by column, so that nothing gets out by accident.
 
 use entity::{
-    Timestamp, account_events, attempt_counters, known_devices, link_tokens, messages, password_reset_attempts, user_audit_log,
-    user_sessions, users,
+    Timestamp, account_events, attempt_counters, known_devices, link_tokens, messages, password_reset_attempts, recovery_codes,
+    user_audit_log, user_sessions, users,
 };
 use sea_orm::ActiveEnum;
 use serde_json::{Value, json};
@@ -48,6 +48,7 @@ pub(super) fn account(user: &users::Model) -> Value {
         "role": word(&user.role),
         "status": word(&user.status),
         "hasPassword": user.password_hash.is_some(),
+        "totpEnabledAt": at(user.totp_enabled_at),
         "lastPasswordChangeAt": at(user.last_password_change_at),
         "lastSignInAt": at(user.last_login_at),
         "deletionScheduledAt": at(user.deletion_scheduled_at),
@@ -55,6 +56,11 @@ pub(super) fn account(user: &users::Model) -> Value {
         "createdAt": at(user.created_at),
         "updatedAt": at(user.updated_at),
     })
+}
+
+/// A recovery code, without what it is.
+pub(super) fn recovery_code(row: &recovery_codes::Model) -> Value {
+    json!({ "createdAt": at(row.created_at), "usedAt": at(row.used_at) })
 }
 
 /// A session, without its tokens.

@@ -4,7 +4,10 @@ use async_graphql::{Context, ID, InputObject, Object, OneofObject, Result, Simpl
 use entity::user_sessions;
 
 use crate::{
-    flows::{caller::Identity, disown_session, reauthenticate, refresh_session, request_reauthentication_code, revoke_sessions, sign_out},
+    flows::{
+        caller::Identity, disown_session, reauthenticate, refresh_session, request_reauthentication_code, revoke_sessions, sign_out,
+        trust_session,
+    },
     graphql::{
         auth_level::AuthLevel,
         context::{ContextExt, clear_tokens, deliver},
@@ -82,6 +85,10 @@ pub struct RevokeOtherSessionsPayload {
 pub enum ReauthenticationProof {
     /// The password of the account.
     Password(String),
+    /// A code of the authenticator app.
+    TotpCode(String),
+    /// A recovery code.
+    RecoveryCode(String),
     /// A code, for an account that has nothing better.
     Code(ChallengeAnswer),
 }
@@ -90,6 +97,8 @@ impl From<ReauthenticationProof> for reauthenticate::Given {
     fn from(proof: ReauthenticationProof) -> Self {
         match proof {
             ReauthenticationProof::Password(password) => Self::Password(password),
+            ReauthenticationProof::TotpCode(code) => Self::Totp(code),
+            ReauthenticationProof::RecoveryCode(code) => Self::RecoveryCode(code),
             ReauthenticationProof::Code(answer) => Self::Code { challenge_id: answer.challenge_id.0, code: answer.code },
         }
     }
@@ -120,6 +129,22 @@ pub struct DisownSessionInput {
 #[derive(SimpleObject, Default)]
 pub struct DisownSessionPayload {
     session_id: Option<ID>,
+    problems: Vec<Problem>,
+}
+
+/// Which session, and whether to trust its device.
+#[derive(InputObject)]
+pub struct TrustSessionInput {
+    /// One of the own ones; to be trusted, that of the request.
+    session_id: ID,
+    /// Whether to trust.
+    trusted: bool,
+}
+
+/// The session, or why not.
+#[derive(SimpleObject, Default)]
+pub struct TrustSessionPayload {
+    session: Option<Session>,
     problems: Vec<Problem>,
 }
 
@@ -199,6 +224,16 @@ impl SessionMutation {
                 problems: Vec::new(),
             },
             Err(problems) => RevokeOtherSessionsPayload { problems, ..RevokeOtherSessionsPayload::default() },
+        })
+    }
+
+    /// Trusts the device of this session (`trusted: true` for the own session only), or stops trusting any. A trusted device is not asked for a second factor for 30 days.
+    #[graphql(directive = auth::apply(AuthLevel::Recent), guard = "Requires(AuthLevel::Recent)")]
+    async fn trust_session(&self, ctx: &Context<'_>, input: TrustSessionInput) -> Result<TrustSessionPayload> {
+        let input = trust_session::Input { session_id: input.session_id.0, trusted: input.trusted };
+        Ok(match settle("trust_session", trust_session::run(ctx.app()?, ctx.caller()?, &input).await)? {
+            Ok(session) => TrustSessionPayload { session: Some(session.into()), problems: Vec::new() },
+            Err(problems) => TrustSessionPayload { problems, ..TrustSessionPayload::default() },
         })
     }
 

@@ -1,11 +1,11 @@
 //! Sign-in.
 
-use async_graphql::{Context, ID, InputObject, Object, Result, SimpleObject};
+use async_graphql::{Context, ID, InputObject, Object, OneofObject, Result, SimpleObject};
 use entity::user_sessions;
 
 use super::sign_up::ContactInput;
 use crate::{
-    flows::{request_sign_in_code, sign_in, sign_in_with_code, sign_in_with_link},
+    flows::{complete_second_factor, request_sign_in_code, sign_in, sign_in_with_code, sign_in_with_link},
     graphql::{
         context::{self, ContextExt, DEVICE_COOKIE},
         object::{
@@ -78,6 +78,39 @@ pub struct SignInWithLinkInput {
     token_delivery: TokenDelivery,
 }
 
+/// With what the second step is answered.
+#[derive(OneofObject)]
+pub enum SecondFactorInput {
+    /// Of the authenticator app.
+    TotpCode(String),
+    /// One of the set.
+    RecoveryCode(String),
+}
+
+impl From<SecondFactorInput> for complete_second_factor::Given {
+    fn from(input: SecondFactorInput) -> Self {
+        match input {
+            SecondFactorInput::TotpCode(code) => Self::Totp(code),
+            SecondFactorInput::RecoveryCode(code) => Self::RecoveryCode(code),
+        }
+    }
+}
+
+/// The answer to `SecondFactorRequired`.
+#[derive(InputObject)]
+pub struct CompleteSecondFactorInput {
+    /// Of `SecondFactorRequired`.
+    login_token: String,
+    /// With what.
+    factor: SecondFactorInput,
+    /// Trust this device: no second factor for 30 days.
+    #[graphql(default)]
+    trust_device: bool,
+    /// How the tokens travel.
+    #[graphql(default_with = "TokenDelivery::Cookie")]
+    token_delivery: TokenDelivery,
+}
+
 #[Object]
 impl SignInMutation {
     /// Signs in with an e-mail address, phone number or username, and a password.
@@ -113,6 +146,19 @@ impl SignInMutation {
         let input = sign_in_with_link::Input { token: input.token, delivery };
         let result = sign_in_with_link::run(ctx.app()?, ctx.caller()?, input).await;
         deliver(ctx, settle("sign_in_with_link", result)?, delivery)
+    }
+
+    /// Answers `SecondFactorRequired`.
+    async fn complete_second_factor(&self, ctx: &Context<'_>, input: CompleteSecondFactorInput) -> Result<SignInPayload> {
+        let delivery = user_sessions::TokenDelivery::from(input.token_delivery);
+        let input = complete_second_factor::Input {
+            login_token: input.login_token,
+            factor: input.factor.into(),
+            trust_device: input.trust_device,
+            delivery,
+        };
+        let result = settle("complete_second_factor", complete_second_factor::run(ctx.app()?, ctx.caller()?, input).await)?;
+        deliver(ctx, result.map(|signed_in| sign_in::Outcome::SignedIn(Box::new(signed_in))), delivery)
     }
 }
 

@@ -111,7 +111,7 @@ impl AuthConfig {
             code_length: i32::try_from(crate::domain::code::DIGITS).unwrap_or_default(),
             deletion_grace_days: i32::try_from(app.config.accounts.deletion_grace_days).unwrap_or(i32::MAX),
             login_methods: login_methods(app),
-            second_factors: Vec::new(),
+            second_factors: vec![SecondFactorMethod::Totp, SecondFactorMethod::RecoveryCode],
             password_policy: PasswordPolicy {
                 min_length: number(rules.min_length),
                 max_length: number(rules.max_length),

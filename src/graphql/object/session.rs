@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::user::User;
 use crate::{
-    flows::{caller::Identity, refresh_session::is_live, request_reauthentication_code},
+    flows::{caller::Identity, reauthentication_methods, refresh_session::is_live},
     graphql::{
         context::ContextExt,
         error,
@@ -76,11 +76,17 @@ pub enum ReauthenticationMethod {
     SmsCode,
 }
 
-impl From<Channel> for ReauthenticationMethod {
-    fn from(channel: Channel) -> Self {
-        match channel {
-            Channel::Email => Self::EmailCode,
-            Channel::Sms => Self::SmsCode,
+impl From<reauthentication_methods::Method> for ReauthenticationMethod {
+    fn from(method: reauthentication_methods::Method) -> Self {
+        use reauthentication_methods::Method;
+        match method {
+            Method::Password => Self::Password,
+            Method::Totp => Self::Totp,
+            Method::RecoveryCode => Self::RecoveryCode,
+            Method::Passkey => Self::Passkey,
+            Method::Provider => Self::OAuth,
+            Method::Code(Channel::Email) => Self::EmailCode,
+            Method::Code(Channel::Sms) => Self::SmsCode,
         }
     }
 }
@@ -235,11 +241,8 @@ impl Session {
     /// With what `reauthenticate` takes now: where a second factor is on, a code by e-mail or SMS is not enough.
     async fn reauthentication_methods(&self, ctx: &Context<'_>) -> Result<Vec<ReauthenticationMethod>> {
         let user = owner(ctx, self.0.user_id).await?;
-        if user.password_hash.is_some() {
-            return Ok(vec![ReauthenticationMethod::Password]);
-        }
-        let channels = request_reauthentication_code::channels(ctx.app()?, &user);
-        Ok(channels.into_iter().map(|(channel, _)| ReauthenticationMethod::from(channel)).collect())
+        let methods = reauthentication_methods::of(ctx.app()?, &user).await.map_err(error::storage)?;
+        Ok(methods.into_iter().map(ReauthenticationMethod::from).collect())
     }
 
     async fn trusted(&self, ctx: &Context<'_>) -> Result<bool> {

@@ -16,9 +16,11 @@ use crate::{
     graphql::{
         connection::PageArguments,
         context::ContextExt,
+        error,
         loaders::{PasswordCounterOf, load},
         scalar::{Date, DateTime, Json},
     },
+    storage::recovery_codes,
 };
 
 /// A person with an account.
@@ -191,6 +193,18 @@ impl User {
 
     async fn last_password_change_at(&self) -> Option<DateTime> {
         self.0.last_password_change_at.map(DateTime)
+    }
+
+    async fn totp_enabled(&self) -> bool {
+        self.0.totp_enabled_at.is_some()
+    }
+
+    async fn recovery_codes_left(&self, ctx: &Context<'_>) -> Result<i32> {
+        if self.0.totp_enabled_at.is_none() {
+            return Ok(0);
+        }
+        let left = recovery_codes::count_unused(ctx.app()?.database.read(), self.0.id).await.map_err(error::storage)?;
+        Ok(i32::try_from(left).unwrap_or(i32::MAX))
     }
 
     async fn sessions(

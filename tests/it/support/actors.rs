@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use postern::clock::Clock;
 use reqwest::{
     Method, RequestBuilder,
     header::{ACCEPT, AUTHORIZATION, COOKIE, ORIGIN, USER_AGENT},
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::{
     answer::Answer,
+    authenticator_app::AuthenticatorApp,
     cookies::CookieJar,
     gateway::{Door, Gateway},
     socket::Socket,
@@ -319,6 +321,34 @@ impl Visitor {
         self.graphql(&query, json!({"input": refresh_token.map(|token| json!({"refreshToken": token}))})).await
     }
 
+    /// Tries a password of an account whose second step is on, and returns the login token.
+    pub async fn first_factor(&self, identifier: &str, password: &str) -> String {
+        login_token(&self.try_sign_in(identifier, password).await)
+    }
+
+    /// Answers the second step, rightly or not.
+    pub async fn try_second_factor(&self, login_token: &str, factor: Value) -> Answer {
+        self.try_second_factor_with(login_token, factor, false).await
+    }
+
+    /// The same, and whether this device is to be trusted.
+    pub async fn try_second_factor_with(&self, login_token: &str, factor: Value, trust: bool) -> Answer {
+        let query = signing_in("completeSecondFactor", "CompleteSecondFactorInput");
+        let delivery = self.token_delivery();
+        let input = json!({"loginToken": login_token, "factor": factor, "trustDevice": trust, "tokenDelivery": delivery});
+        self.graphql(&query, json!({"input": input})).await
+    }
+
+    /// Answers the second step rightly.
+    pub async fn second_factor(&self, login_token: &str, factor: Value) -> Member {
+        Member::of(self, &self.try_second_factor(login_token, factor).await.expect_done()["outcome"])
+    }
+
+    /// Somebody who was signed in by an answer.
+    pub fn signed_in_by(&self, answer: Answer) -> Member {
+        Member::of(self, &answer.expect_done()["outcome"])
+    }
+
     /// A socket without an access token.
     pub async fn socket(&self) -> Socket {
         Socket::of(self, None).await
@@ -332,11 +362,20 @@ impl Visitor {
     }
 }
 
+/// The login token of an answer that asks for a second factor.
+#[track_caller]
+pub fn login_token(answer: &Answer) -> String {
+    let payload = answer.data().as_object().and_then(|fields| fields.values().next()).unwrap_or_else(|| panic!("{}", answer.body));
+    assert_eq!(payload["outcome"]["__typename"], "SecondFactorRequired", "{payload}");
+    payload["outcome"]["loginToken"].as_str().unwrap().to_owned()
+}
+
 /// A mutation that ends with somebody signed in.
 fn signing_in(field: &str, input: &str) -> String {
     format!(
         "mutation ($input: {input}!) {{ {field}(input: $input) {{ outcome {{ __typename
             ... on SignedIn {{ isNewUser user {{ id email username }} session {{ id status loginMethod device {{ type name }} }} {TOKENS} }}
+            ... on SecondFactorRequired {{ loginToken methods expiresAt challenge {{ id }} }}
             ... on VerificationRequired {{ challenge {{ id }} }} }} {PROBLEMS} }} }}"
     )
 }
@@ -444,6 +483,60 @@ impl Member {
             "mutation ($input: ReauthenticateInput!) {{ reauthenticate(input: $input) {{ session {{ id authenticatedAt }} {TOKENS} {PROBLEMS} }} }}"
         );
         self.graphql(&query, json!({"input": {"proof": {"password": password}}})).await
+    }
+
+    /// Proves by whatever is given who is there, and holds the new tokens.
+    pub async fn try_reauthenticate_with(&self, proof: Value) -> Answer {
+        let query = format!(
+            "mutation ($input: ReauthenticateInput!) {{ reauthenticate(input: $input) {{ session {{ id authenticatedAt secondFactor }} {TOKENS} {PROBLEMS} }} }}"
+        );
+        let answer = self.graphql(&query, json!({"input": {"proof": proof}})).await;
+        if answer.data()["reauthenticate"]["tokens"]["accessToken"].is_string() {
+            *self.tokens.lock().unwrap() = Tokens::of(&answer.data()["reauthenticate"]["tokens"]);
+        }
+        answer
+    }
+
+    /// Asks for a seed.
+    pub async fn try_begin_totp(&self) -> Answer {
+        self.graphql(&format!("mutation {{ beginTotpEnrollment {{ secret uri qrCode expiresAt {PROBLEMS} }} }}"), json!({})).await
+    }
+
+    /// Gives the first code of a seed.
+    pub async fn try_confirm_totp(&self, code: &str) -> Answer {
+        let query = format!(
+            "mutation ($input: ConfirmTotpEnrollmentInput!) {{ confirmTotpEnrollment(input: $input) {{
+                user {{ id totpEnabled recoveryCodesLeft }} recoveryCodes {PROBLEMS} }} }}"
+        );
+        self.graphql(&query, json!({"input": {"code": code}})).await
+    }
+
+    /// Sets up an authenticator app, and returns it with the recovery codes.
+    pub async fn enable_totp(&self, clock: &Clock) -> (AuthenticatorApp, Vec<String>) {
+        let begun = self.try_begin_totp().await.expect_done();
+        let app = AuthenticatorApp::of(begun["secret"].as_str().unwrap());
+        let confirmed = self.try_confirm_totp(&app.code(clock)).await.expect_done();
+        let codes = confirmed["recoveryCodes"].as_array().unwrap().iter().map(|code| code.as_str().unwrap().to_owned()).collect();
+        AuthenticatorApp::wait(clock);
+        (app, codes)
+    }
+
+    /// Switches the authenticator app off.
+    pub async fn try_disable_totp(&self) -> Answer {
+        self.graphql(&format!("mutation {{ disableTotp {{ user {{ totpEnabled recoveryCodesLeft }} {PROBLEMS} }} }}"), json!({})).await
+    }
+
+    /// Asks for other recovery codes.
+    pub async fn try_regenerate_recovery_codes(&self) -> Answer {
+        let query = format!("mutation {{ regenerateRecoveryCodes {{ user {{ recoveryCodesLeft }} recoveryCodes {PROBLEMS} }} }}");
+        self.graphql(&query, json!({})).await
+    }
+
+    /// Trusts the device of a session, or not.
+    pub async fn try_trust(&self, session_id: &str, trusted: bool) -> Answer {
+        let query =
+            format!("mutation ($input: TrustSessionInput!) {{ trustSession(input: $input) {{ session {{ id trusted }} {PROBLEMS} }} }}");
+        self.graphql(&query, json!({"input": {"sessionId": session_id, "trusted": trusted}})).await
     }
 
     /// Asks for a code that proves who is there.

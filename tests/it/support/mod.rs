@@ -3,6 +3,7 @@
 
 mod actors;
 mod answer;
+mod authenticator_app;
 mod cookies;
 mod gateway;
 mod inbox;
@@ -14,8 +15,9 @@ mod socket;
 mod steered;
 
 pub use self::{
-    actors::{Challenge, Delivery, Member, PASSWORD, Visitor},
+    actors::{Challenge, Delivery, Member, PASSWORD, Visitor, login_token},
     answer::Answer,
+    authenticator_app::AuthenticatorApp,
     gateway::{Door, Gateway},
     inbox::Message,
     place::Place,

@@ -1,0 +1,238 @@
+//! Answers the second step of a sign-in.
+//!
+//! 1. The login token must be one of ours, and have an attempt left: it is counted before anything is looked at.
+//! 2. The factor: of the very account whose first factor was right, which must still be allowed in.
+//! 3. One change: the account (unchanged in what the first factor proved), the factor and the login token used up, the session begun.
+
+use entity::{
+    Timestamp,
+    user_audit_log::Category,
+    user_sessions::{SecondFactor, TokenDelivery},
+    users,
+};
+
+use super::{
+    caller::Caller,
+    change::{self, Change},
+    check_factor::{self, Checked, Given as TypedFactor, Holder},
+    failure::Failure,
+    issue_tokens, lockout,
+    second_step::{self, Clearance, LoginAttempt},
+    sign_in::{self, SignedIn, find_device, refused_by_status},
+    start_session::{self, NewSession},
+    trust_session,
+};
+use crate::{
+    app::App,
+    ephemeral::rate_limits::{Rule, ip_subject},
+    storage::{
+        attempt_counters::{self, Counted, Reservation},
+        audit::Entry,
+        spent_tokens,
+        users::{self as storage, FirstFactor},
+    },
+};
+
+/// Guesses that one login token has.
+const ATTEMPTS: i32 = 5;
+
+/// With what.
+pub enum Given {
+    /// Of the authenticator app.
+    Totp(String),
+    /// One of the set.
+    RecoveryCode(String),
+}
+
+/// What is typed.
+pub struct Input {
+    /// As the first factor's answer gave it.
+    pub login_token: String,
+    /// With what.
+    pub factor: Given,
+    /// Whether this device is not to be asked again for a while.
+    pub trust_device: bool,
+    /// How the tokens shall travel.
+    pub delivery: TokenDelivery,
+}
+
+/// Why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No sign-in waits under this token: begin again.
+    TokenInvalid,
+    /// Not right, or used up.
+    Invalid {
+        /// Guesses left.
+        attempts_left: u32,
+    },
+    /// No guesses left with this token: begin again.
+    TooManyAttempts,
+    /// Too many wrong codes at this account.
+    Locked {
+        /// When it ends.
+        until: Timestamp,
+        /// When it was refused.
+        now: Timestamp,
+    },
+    /// It was right, but the account may not be used.
+    Account(sign_in::Refusal),
+}
+
+impl Refusal {
+    /// As the audit log has it; `None` where it was written with the check.
+    const fn code(self) -> Option<&'static str> {
+        match self {
+            Self::TokenInvalid => Some("TOKEN_INVALID"),
+            Self::TooManyAttempts => Some("TOO_MANY_ATTEMPTS"),
+            Self::Account(refusal) => Some(refusal.code()),
+            Self::Invalid { .. } | Self::Locked { .. } => None,
+        }
+    }
+}
+
+/// Answers it.
+pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<SignedIn, Failure<Refusal>> {
+    let now = app.clock.now();
+    app.rate_limits.take(Rule::SignInPerIp, &ip_subject(caller.ip), now).await?;
+    let found = second_step::find(app, &input.login_token, now).await?;
+    let user_id = found.as_ref().map(|(attempt, _)| attempt.user_id);
+    let ended = match found {
+        Some((attempt, hash)) => complete(app, caller, (&attempt, &hash), &input, now).await,
+        None => Err(Failure::Refused(Refusal::TokenInvalid)),
+    };
+    if let Err(Failure::Refused(refusal)) = &ended
+        && let Some(code) = refusal.code()
+    {
+        change::record(app, caller, vec![Entry::failure("login", Category::Authentication, user_id, code)], now).await?;
+    }
+    ended
+}
+
+async fn complete(
+    app: &App,
+    caller: &Caller,
+    (attempt, hash): (&LoginAttempt, &[u8; 32]),
+    input: &Input,
+    now: Timestamp,
+) -> Result<SignedIn, Failure<Refusal>> {
+    let key = lockout::login_attempt_key(app, hash);
+    let counted = Counted { kind: lockout::SECOND_FACTOR, key: &key, user_id: None };
+    let policy = lockout::login_policy(ATTEMPTS, second_step::LOGIN_TTL);
+    let id = app.entropy.uuid(now);
+    let row = match attempt_counters::reserve(app.database.write(), &counted, &policy, id, now).await? {
+        Reservation::Reserved(row) => row,
+        Reservation::Locked { .. } => return Err(Failure::Refused(Refusal::TooManyAttempts)),
+    };
+    let checked = check(app, caller, attempt, &input.factor, now).await;
+    let (user, checked) = match checked {
+        Ok(Ok(right)) => right,
+        Ok(Err(check_factor::Refusal::Wrong)) => {
+            let attempts_left = u32::try_from(ATTEMPTS.saturating_sub(row.total)).unwrap_or(0);
+            if attempts_left == 0 {
+                second_step::forget(app, hash, now).await;
+            }
+            return Err(Failure::Refused(Refusal::Invalid { attempts_left }));
+        }
+        Ok(Err(check_factor::Refusal::Locked { until })) => {
+            // It was not looked at.
+            attempt_counters::give_back(app.database.write(), &counted, &policy, now).await?;
+            return Err(Failure::Refused(Refusal::Locked { until, now }));
+        }
+        Err(failure) => {
+            attempt_counters::give_back(app.database.write(), &counted, &policy, now).await?;
+            return Err(failure);
+        }
+    };
+    let signed_in = begin_session(app, caller, (attempt, hash), (&user, &checked), input, now).await?;
+    // The database has had the last word.
+    second_step::forget(app, hash, now).await;
+    Ok(signed_in)
+}
+
+async fn check(
+    app: &App,
+    caller: &Caller,
+    attempt: &LoginAttempt,
+    given: &Given,
+    now: Timestamp,
+) -> Result<Result<(users::Model, Checked), check_factor::Refusal>, Failure<Refusal>> {
+    let user = storage::find_by_id(app.database.write(), attempt.user_id).await?.ok_or(Failure::Refused(Refusal::TokenInvalid))?;
+    let known_device = find_device(app, caller, Some(user.id)).await?;
+    let holder = Holder { user: &user, known_device: known_device.as_ref(), event_type: "login" };
+    let typed = match given {
+        Given::Totp(code) => TypedFactor::Totp(code),
+        Given::RecoveryCode(code) => TypedFactor::RecoveryCode(code),
+    };
+    match check_factor::run(app, caller, holder, typed, now).await? {
+        Ok(checked) => Ok(Ok((user, checked))),
+        Err(refusal) => {
+            check_factor::record_refusal(app, caller, holder, refusal, now).await?;
+            Ok(Err(refusal))
+        }
+    }
+}
+
+async fn begin_session(
+    app: &App,
+    caller: &Caller,
+    (attempt, hash): (&LoginAttempt, &[u8; 32]),
+    (user, checked): (&users::Model, &Checked),
+    input: &Input,
+    now: Timestamp,
+) -> Result<SignedIn, Failure<Refusal>> {
+    let over = || Failure::Refused(Refusal::TokenInvalid);
+    if let Some(refusal) = refused_by_status(user.status) {
+        return Err(Failure::Refused(Refusal::Account(refusal)));
+    }
+    let login_method = attempt.login_method().ok_or_else(over)?;
+    let known_device = find_device(app, caller, Some(user.id)).await?;
+    let mut change = Change::begin(app, caller, now).await?;
+    // The account first: every flow takes its row before anything else of it.
+    let first = FirstFactor { since: attempt.since(), proved: attempt.proved() };
+    if !storage::advance_sign_in_by_second_factor(change.db(), user.id, first, now).await? {
+        return Err(over());
+    }
+    if !spent_tokens::consume(change.db(), "login_attempt", &hex::encode(hash), attempt.expires_at()).await? {
+        return Err(over());
+    }
+    if !checked.spend(app, caller, &mut change, user).await? {
+        return Err(Failure::Refused(Refusal::Invalid { attempts_left: 0 }));
+    }
+    let amr = all_methods(&attempt.amr, checked.factor());
+    let new = NewSession {
+        user,
+        login_method,
+        amr: &amr,
+        clearance: Clearance::of_second_factor(checked.factor()),
+        delivery: input.delivery,
+        known_device,
+        is_new_user: false,
+    };
+    let started = start_session::run(app, caller, &mut change, new).await?;
+    if input.trust_device
+        && let Some(device_id) = started.session.known_device_id
+    {
+        trust_session::trust(&mut change, (user.id, started.session.id), device_id).await?;
+    }
+    change.commit().await?;
+    let mut tokens = issue_tokens::run(app, &started.session, user, Some(&started.refresh_token), now)?;
+    tokens.device_token = Some(started.device_token);
+    let user = users::Model { last_login_at: Some(now), ..user.clone() };
+    Ok(SignedIn { is_new_user: false, user, session: started.session, tokens })
+}
+
+/// The names of the first factor, the second one, and that there were several (RFC 8176).
+fn all_methods<'a>(first: &'a [String], second: SecondFactor) -> Vec<&'a str> {
+    let mut names: Vec<&str> = first.iter().map(String::as_str).collect();
+    let own = match second {
+        SecondFactor::Passkey => "hwk",
+        SecondFactor::Totp | SecondFactor::RecoveryCode | SecondFactor::EmailCode | SecondFactor::SmsCode => "otp",
+    };
+    for name in [own, "mfa"] {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}

@@ -1,0 +1,52 @@
+//! With what `reauthenticate` makes a session recent: never with less than the account has.
+
+use entity::{Channel, users};
+
+use crate::{
+    app::App,
+    storage::{error::StorageError, identities, passkeys, recovery_codes},
+};
+
+/// One of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// The password.
+    Password,
+    /// A code of the authenticator app.
+    Totp,
+    /// A recovery code.
+    RecoveryCode,
+    /// A passkey with user verification.
+    Passkey,
+    /// A linked provider.
+    Provider,
+    /// A code that is sent.
+    Code(Channel),
+}
+
+/// All that count for an account as it is now. Where the second step is on, only what is worth a second factor; a code to a mailbox or a number
+/// only where there is nothing better, for that alone may be what a thief has.
+pub async fn of(app: &App, user: &users::Model) -> Result<Vec<Method>, StorageError> {
+    let db = app.database.read();
+    let passkey = (passkeys::count_of_user(db, user.id).await? > 0).then_some(Method::Passkey);
+    if user.totp_enabled_at.is_some() {
+        let recovery_code = (recovery_codes::count_unused(db, user.id).await? > 0).then_some(Method::RecoveryCode);
+        return Ok([Some(Method::Totp), recovery_code, passkey].into_iter().flatten().collect());
+    }
+    let password = user.password_hash.is_some().then_some(Method::Password);
+    let provider = (identities::count_of_user(db, user.id).await? > 0).then_some(Method::Provider);
+    let better: Vec<Method> = [password, passkey, provider].into_iter().flatten().collect();
+    Ok(if better.is_empty() { contacts(app, user).into_iter().map(|(channel, _)| Method::Code(channel)).collect() } else { better })
+}
+
+/// Where a code may go that makes a session recent: nowhere, where the account has something better.
+pub async fn code_channels(app: &App, user: &users::Model) -> Result<Vec<(Channel, String)>, StorageError> {
+    let methods = of(app, user).await?;
+    Ok(contacts(app, user).into_iter().filter(|(channel, _)| methods.contains(&Method::Code(*channel))).collect())
+}
+
+fn contacts(app: &App, user: &users::Model) -> Vec<(Channel, String)> {
+    let email = user.email.clone().filter(|_| user.email_verified_at.is_some()).map(|email| (Channel::Email, email));
+    let phone = user.phone.clone().filter(|_| user.phone_verified_at.is_some()).map(|phone| (Channel::Sms, phone));
+    email.into_iter().chain(phone).filter(|(channel, _)| app.reaches(*channel)).collect()
+}
