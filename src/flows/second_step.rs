@@ -170,7 +170,7 @@ pub fn pending(user_id: Uuid, login_method: LoginMethod) -> Entry {
 
 /// With what an account with a second factor answers.
 pub async fn methods(app: &App, user: &users::Model) -> Result<Vec<SecondFactor>, StorageError> {
-    let db = app.database.write();
+    let db = app.database.read();
     let mut methods = vec![SecondFactor::Totp];
     if recovery_codes::count_unused(db, user.id).await? > 0 {
         methods.push(SecondFactor::RecoveryCode);

@@ -59,6 +59,10 @@ pub async fn run(
     let user = storage::find_by_id(app.database.write(), proof.user_id().unwrap_or_default()).await?;
     let user = user.filter(|user| proof.contact().speaks_for(user)).ok_or_else(gone)?;
     let known_device = find_device(app, caller, Some(user.id)).await?;
+    let amr = &["otp"];
+    let first =
+        FirstFactor { user: &user, known_device: known_device.as_ref(), login_method, amr, proved: Some(proof.contact()), identity: None };
+    let gate = second_step::run(app, first, now).await?;
     let mut change = Change::begin(app, caller, now).await?;
     if let Some(refusal) = refused_by_status(user.status) {
         if !proof.spend(app, &change).await? {
@@ -68,10 +72,6 @@ pub async fn run(
         change.commit().await?;
         return Err(Failure::Refused(Refusal::Account(refusal)));
     }
-    let amr = &["otp"];
-    let first =
-        FirstFactor { user: &user, known_device: known_device.as_ref(), login_method, amr, proved: Some(proof.contact()), identity: None };
-    let gate = second_step::run(app, first, now).await?;
     // The account first: every flow takes its row before the tokens, so that no two wait for each other.
     if !storage::advance_sign_in_by_contact(change.db(), user.id, proof.contact(), now).await? || !proof.spend(app, &change).await? {
         return Err(gone());

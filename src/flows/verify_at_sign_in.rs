@@ -88,6 +88,11 @@ pub async fn finish(
     let gone = || Failure::Refused(confirm_sign_up::Refusal::CodeInvalid { attempts_left: None });
     let contact = (challenge.channel, challenge.contact.as_str());
     let known_device = find_device(app, caller, Some(user_id)).await?;
+    let by = ProvedContact { channel: contact.0, contact: contact.1, since: challenge.created_at };
+    let (login_method, amr) = (LoginMethod::Password, &["pwd", "otp"]);
+    let before = storage::find_by_id(app.database.write(), user_id).await?.ok_or_else(gone)?;
+    let first = FirstFactor { user: &before, known_device: known_device.as_ref(), login_method, amr, proved: Some(by), identity: None };
+    let gate = second_step::run(app, first, now).await?;
     let mut change = Change::begin(app, caller, now).await?;
     change.lock("contact", contact.1).await?;
     // The account first: every flow takes its row before the tokens. Whoever proved the contact meanwhile has taken it away from this account.
@@ -98,7 +103,6 @@ pub async fn finish(
             error.into()
         }
     })?;
-    let by = ProvedContact { channel: contact.0, contact: contact.1, since: challenge.created_at };
     if !proved || !storage::advance_sign_in_by_contact(change.db(), user_id, by, now).await? {
         return Err(gone());
     }
@@ -111,9 +115,7 @@ pub async fn finish(
     change.audit(
         Entry::success("contact_verification", Category::Account, Some(user_id)).with(json!({ "channel": challenge.channel.as_str() })),
     );
-    let (login_method, amr) = (LoginMethod::Password, &["pwd", "otp"]);
-    let first = FirstFactor { user: &user, known_device: known_device.as_ref(), login_method, amr, proved: Some(by), identity: None };
-    let clearance = match second_step::run(app, first, now).await? {
+    let clearance = match gate {
         Gate::Open(clearance) => clearance,
         Gate::Asks(asked) => {
             change.audit(second_step::pending(user_id, login_method));

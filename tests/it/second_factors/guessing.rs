@@ -85,11 +85,10 @@ async fn each_factor_is_used_once_in_a_crowd() {
     // From the known device, so that its wrong answers are not counted against the account.
     let visitor = member.visitor.clone();
     for by_app in [true, false] {
-        let tokens = join_all((0..50).map(|n| {
-            let visitor = visitor.at(deployment.nth(n));
-            async move { visitor.first_factor("ada@example.com", PASSWORD).await }
-        }))
-        .await;
+        let mut tokens = Vec::new();
+        for n in 0..50 {
+            tokens.push(visitor.at(deployment.nth(n)).first_factor("ada@example.com", PASSWORD).await);
+        }
         let factor = if by_app { totp(&app.code(&gateway.clock)) } else { recovery(&recovery_codes[0]) };
         let answers = join_all(tokens.iter().enumerate().map(|(n, token)| {
             let (visitor, factor) = (visitor.at(deployment.nth(n)), factor.clone());
