@@ -179,7 +179,7 @@ async fn the_page_of_a_link_asks_for_the_second_step() {
     let browser = Browser::of(&visitor);
     let page = browser.open(&format!("/sign-in?token={link}")).await;
     let page = browser.press(&page, &[]).await.expect(200, "One more step");
-    let page = browser.press(&page, &[("code", &app.wrong_code(&gateway.clock))]).await.expect(400, "One more step");
+    let page = browser.press(&page, &[("code", &app.wrong_code(&gateway.clock))]).await.expect(422, "One more step");
     browser.press(&page, &[("code", &recovery_codes[3])]).await.expect(200, "You are signed in");
     assert_eq!(visitor.graphql("{ me { email } }", json!({})).await.expect_field()["email"], "ada@example.com");
     read_all(&gateway, "ada@example.com").await;
