@@ -79,6 +79,8 @@ pub struct Model {
     pub avatar_mime_type: Option<String>,
     /// When everything goes, unless the owner changes their mind.
     pub deletion_scheduled_at: Option<Timestamp>,
+    /// What was sent to its contacts before this proves nothing any more.
+    pub proofs_void_before: Option<Timestamp>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -126,6 +128,7 @@ impl Model {
             avatar_size: None,
             avatar_mime_type: None,
             deletion_scheduled_at: None,
+            proofs_void_before: None,
         }
     }
 }

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     app::App,
+    domain::contact::Contact,
     ephemeral::{
         challenges::{Challenge, Purpose},
         rate_limits::{Rule, ip_subject},
@@ -36,7 +37,8 @@ pub fn channels(app: &App, user: &users::Model) -> Vec<(Channel, String)> {
     }
     let email = user.email.clone().filter(|_| user.email_verified_at.is_some()).map(|email| (Channel::Email, email));
     let phone = user.phone.clone().filter(|_| user.phone_verified_at.is_some()).map(|phone| (Channel::Sms, phone));
-    email.into_iter().chain(phone).filter(|(channel, _)| app.reaches(*channel)).collect()
+    let reached = |contact: &str| Contact::from_canonical(contact).is_some_and(|contact| app.reaches_contact(&contact));
+    email.into_iter().chain(phone).filter(|(_, contact)| reached(contact)).collect()
 }
 
 /// Sends it.
@@ -53,13 +55,14 @@ pub async fn run(app: &App, caller: &Caller, channel: Channel) -> Result<Challen
         return Err(Failure::Refused(Refusal::MethodDisabled));
     };
     app.rate_limits.take(Rule::CodesPerIp, &ip_subject(caller.ip), now).await?;
-    app.rate_limits.take(Rule::CodesPerContact, &Budget::Own(session_id).limit_name(app, &target.1), now).await?;
+    let budget = Budget::Own(session_id);
+    budget.take_send(app, caller, (target.0, &target.1), now).await?;
     let about = (Purpose::Reauthentication, Some(user.id), Some(session_id));
     let (challenge, secrets) = new_challenge(app, target, Meant::Really, about, now);
     app.challenges.create(&challenge, now).await?;
     let mut change = Change::begin(app, caller, now).await?;
     let template = Template::ReauthenticationCode { challenge_id: challenge.id };
-    let letter = Letter { template, locale: notify::locale(app, caller, Some(&user)), delivery: Delivery::Send };
+    let letter = Letter { template, locale: notify::locale(app, caller, Some(&user)), delivery: Delivery::Send, budget };
     send_code::run(app, &mut change, &challenge, secrets, LinkOf::None, letter).await?;
     let mut entry = Entry::success("reauthentication", Category::Authentication, Some(user.id))
         .in_session(session_id)

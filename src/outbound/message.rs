@@ -82,6 +82,8 @@ pub enum Template {
     PhoneChanged(Sighting),
     /// The number was removed.
     PhoneRemoved(Sighting),
+    /// A contact that the account had, and never proved, is somebody else's.
+    ContactLost {},
     /// The account will be deleted.
     DeletionScheduled {
         /// When everything goes.
@@ -131,6 +133,7 @@ impl Template {
             Self::PhoneChangeRequested(_) => "phone_change_requested",
             Self::PhoneChanged(_) => "phone_changed",
             Self::PhoneRemoved(_) => "phone_removed",
+            Self::ContactLost {} => "contact_lost",
             Self::DeletionScheduled { .. } => "deletion_scheduled",
             Self::DeletionCancelled {} => "deletion_cancelled",
             Self::AccountDeleted {} => "account_deleted",
@@ -174,6 +177,7 @@ impl Template {
             | Self::PhoneChangeRequested(_)
             | Self::PhoneChanged(_)
             | Self::PhoneRemoved(_)
+            | Self::ContactLost {}
             | Self::DeletionScheduled { .. }
             | Self::DeletionCancelled {}
             | Self::AccountDeleted {} => None,
@@ -204,6 +208,7 @@ impl Template {
             | Self::PhoneChangeRequested(_)
             | Self::PhoneChanged(_)
             | Self::PhoneRemoved(_)
+            | Self::ContactLost {}
             | Self::DeletionScheduled { .. }
             | Self::DeletionCancelled {}
             | Self::AccountDeleted {} => None,

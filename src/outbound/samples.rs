@@ -37,6 +37,7 @@ pub fn one_of_each() -> Vec<Template> {
         Template::PhoneChangeRequested(sighting.clone()),
         Template::PhoneChanged(sighting.clone()),
         Template::PhoneRemoved(sighting),
+        Template::ContactLost {},
         Template::DeletionScheduled { until: at },
         Template::DeletionCancelled {},
         Template::AccountDeleted {},
