@@ -359,6 +359,7 @@ const fn hashing(config: &Config) -> Settings {
 fn limits(config: &Config) -> Limits {
     let (rules, sms) = (&config.rate_limits, &config.sms);
     let limit = |rate: Rate| ephemeral::Limit::new(rate.count, rate.period);
+    let cap = |rate: Rate| ephemeral::Limit::within(rate.count, rate.period);
     Limits {
         enabled: rules.enabled,
         sign_in_per_ip: limit(rules.sign_in_per_ip),
@@ -370,10 +371,11 @@ fn limits(config: &Config) -> Limits {
         avatars_per_user: limit(rules.avatars_per_user),
         refresh_per_session: limit(rules.refresh_per_session),
         requests_per_ip: limit(rules.requests_per_ip),
-        sms_per_number: limit(sms.per_number),
-        sms_per_account: limit(sms.per_account),
-        sms_per_block: limit(sms.per_block),
-        sms_per_country: limit(sms.per_country),
-        sms_in_all: limit(sms.in_all),
+        sms_pause: ephemeral::Limit::new(1, config.codes.resend_after),
+        sms_per_number: cap(sms.per_number),
+        sms_per_account: cap(sms.per_account),
+        sms_per_block: cap(sms.per_block),
+        sms_per_country: cap(sms.per_country),
+        sms_in_all: cap(sms.in_all),
     }
 }

@@ -15,7 +15,7 @@ pub struct Model {
     #[sea_orm(column_type = "VarBinary(StringLen::None)")]
     pub key: Vec<u8>,
     pub user_id: Option<Uuid>,
-    /// In the current window.
+    /// How many are kept in `recent`.
     pub failures: i32,
     /// In a row.
     pub total: i32,
@@ -25,6 +25,8 @@ pub struct Model {
     pub last_failure_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+    /// When the last failures were, the newest first: 15 digits of milliseconds each, and no more of them than lock.
+    pub recent: String,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -86,6 +86,8 @@ pub struct Model {
     pub totp_enabled_at: Option<Timestamp>,
     /// The newest time step whose code was used.
     pub totp_last_step: Option<i64>,
+    /// What was sent to its contacts before this proves nothing any more.
+    pub proofs_void_before: Option<Timestamp>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -136,6 +138,7 @@ impl Model {
             totp_secret_sealed: None,
             totp_enabled_at: None,
             totp_last_step: None,
+            proofs_void_before: None,
         }
     }
 }

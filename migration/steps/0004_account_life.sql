@@ -12,6 +12,8 @@ ALTER TABLE users ADD COLUMN avatar_key text;
 ALTER TABLE users ADD COLUMN avatar_size integer CHECK (avatar_size > 0);
 ALTER TABLE users ADD COLUMN avatar_mime_type text;
 ALTER TABLE users ADD COLUMN deletion_scheduled_at {instant};
+-- What was sent to its contacts before this proves nothing any more.
+ALTER TABLE users ADD COLUMN proofs_void_before {instant};
 -- For the sweep of pictures that no account names.
 CREATE INDEX users_avatar_key_idx ON users (avatar_key) WHERE avatar_key IS NOT NULL;
 -- For the job that carries deletions out.
@@ -41,6 +43,9 @@ CREATE INDEX password_reset_attempts_created_at_idx ON password_reset_attempts (
 ALTER TABLE link_tokens ADD COLUMN challenge_id {uuid};
 ALTER TABLE link_tokens ADD COLUMN reset_attempt_id {uuid};
 ALTER TABLE link_tokens ADD COLUMN device_hash {bytes};
+
+-- When the failures were that may still count, so that no window begins or ends anywhere in between.
+ALTER TABLE attempt_counters ADD COLUMN recent text NOT NULL DEFAULT '';
 
 -- Pictures that belong to nobody any more; the row goes once the file has gone.
 CREATE TABLE avatar_removals (
@@ -76,6 +81,7 @@ DROP INDEX known_devices_last_seen_at_idx;
 DROP INDEX user_sessions_expired_at_idx;
 DROP INDEX user_sessions_revoked_at_idx;
 DROP TABLE avatar_removals;
+ALTER TABLE attempt_counters DROP COLUMN recent;
 ALTER TABLE link_tokens DROP COLUMN device_hash;
 ALTER TABLE link_tokens DROP COLUMN reset_attempt_id;
 ALTER TABLE link_tokens DROP COLUMN challenge_id;
@@ -85,6 +91,7 @@ DROP INDEX users_pending_phone_expires_at_idx;
 DROP INDEX users_pending_email_expires_at_idx;
 DROP INDEX users_deletion_scheduled_at_idx;
 DROP INDEX users_avatar_key_idx;
+ALTER TABLE users DROP COLUMN proofs_void_before;
 ALTER TABLE users DROP COLUMN deletion_scheduled_at;
 ALTER TABLE users DROP COLUMN avatar_mime_type;
 ALTER TABLE users DROP COLUMN avatar_size;

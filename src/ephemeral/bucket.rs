@@ -9,13 +9,15 @@ use std::{
 
 use crate::clock::Timestamp;
 
-/// So many in a period, all of them at once if need be; one comes back every `period / count`.
+/// A bucket of so many, and how fast it leaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// How many; 0 lets nothing through.
-    pub count: u32,
-    /// In how long.
-    pub period: Duration,
+    /// How many pass at once; 0 lets nothing through.
+    at_once: u32,
+    /// How many come back, evenly, in a period.
+    refill: u32,
+    /// How long that is.
+    period: Duration,
 }
 
 /// The bucket is full.
@@ -27,20 +29,29 @@ pub struct RateLimited {
 }
 
 impl Limit {
-    /// `count` in `period`.
+    /// `count` at once, and again as many over each `period`: what limits how fast something goes on.
     #[must_use]
     pub const fn new(count: u32, period: Duration) -> Self {
-        Self { count, period }
+        Self { at_once: count, refill: count, period }
+    }
+
+    /// No more than `count` in any `period`, wherever it begins: what caps costs. A quarter passes at once, or five, and the rest over the period.
+    #[must_use]
+    pub fn within(count: u32, period: Duration) -> Self {
+        let at_once = count.min((count / 4).max(5));
+        // What passes in a period are those at once and, of the others, all but the one that comes back at its very end.
+        Self { at_once, refill: count - at_once + 1, period }
     }
 
     /// What the algorithm counts with; refused where nothing may pass at all.
     pub(super) fn measure(self) -> Result<Measure, RateLimited> {
-        if self.count == 0 {
+        if self.at_once == 0 || self.refill == 0 {
             return Err(RateLimited { retry_after: self.period });
         }
-        let count = i64::from(self.count);
-        let interval = (i64::try_from(self.period.as_micros()).unwrap_or(LONGEST_PERIOD).min(LONGEST_PERIOD) / count).max(1);
-        Ok(Measure { interval, window: interval * count })
+        let period = i64::try_from(self.period.as_micros()).unwrap_or(LONGEST_PERIOD).min(LONGEST_PERIOD);
+        // Rounded up, so that never more comes back.
+        let interval = ((period + i64::from(self.refill) - 1) / i64::from(self.refill)).max(1);
+        Ok(Measure { interval, window: interval * i64::from(self.at_once) })
     }
 }
 
@@ -174,6 +185,22 @@ mod tests {
         assert!(buckets.pour("a", limit, at(6_000)).is_err());
         let later = (0..20).filter(|_| buckets.pour("a", limit, at(600_000)).is_ok()).count();
         assert_eq!(later, 10);
+    }
+
+    // B6
+    #[test]
+    fn a_cap_holds_in_every_period() {
+        for count in [1, 2, 3, 5, 7, 10, 20, 100] {
+            let buckets = Buckets::new(1000);
+            let limit = Limit::within(count, MINUTE);
+            let passed: Vec<i64> = (0..240_000).step_by(50).filter(|millis| buckets.pour("a", limit, at(*millis)).is_ok()).collect();
+            for first in &passed {
+                let within = passed.iter().filter(|millis| (*first..first + 60_000).contains(*millis)).count();
+                assert!(within <= count as usize, "{within} of {count} from {first} on");
+            }
+            let in_the_first = passed.iter().filter(|millis| **millis < 60_000).count();
+            assert_eq!(in_the_first, count as usize, "and all of it can be used");
+        }
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub enum Rule {
     RefreshPerSession,
     /// Everything else from an address; counted by each instance for itself.
     RequestsPerIp,
+    /// Codes by text message to a number that one asker asks for, one after the other.
+    SmsPause,
     /// Codes by text message to a number.
     SmsPerNumber,
     /// Codes by text message that an account asks for.
@@ -60,6 +62,7 @@ impl Rule {
             Self::AvatarsPerUser => "avatars_per_user",
             Self::RefreshPerSession => "refresh_per_session",
             Self::RequestsPerIp => "requests_per_ip",
+            Self::SmsPause => "sms_pause",
             Self::SmsPerNumber => "sms_per_number",
             Self::SmsPerAccount => "sms_per_account",
             Self::SmsPerBlock => "sms_per_block",
@@ -92,6 +95,8 @@ pub struct Limits {
     pub refresh_per_session: Limit,
     /// Of [`Rule::RequestsPerIp`].
     pub requests_per_ip: Limit,
+    /// Of [`Rule::SmsPause`].
+    pub sms_pause: Limit,
     /// Of [`Rule::SmsPerNumber`].
     pub sms_per_number: Limit,
     /// Of [`Rule::SmsPerAccount`].
@@ -121,11 +126,12 @@ impl Default for Limits {
             avatars_per_user: Limit::new(20, HOUR),
             refresh_per_session: Limit::new(60, MINUTE),
             requests_per_ip: Limit::new(600, MINUTE),
-            sms_per_number: Limit::new(10, DAY),
-            sms_per_account: Limit::new(20, DAY),
-            sms_per_block: Limit::new(100, DAY),
-            sms_per_country: Limit::new(5_000, DAY),
-            sms_in_all: Limit::new(10_000, DAY),
+            sms_pause: Limit::new(1, MINUTE),
+            sms_per_number: Limit::within(10, DAY),
+            sms_per_account: Limit::within(20, DAY),
+            sms_per_block: Limit::within(100, DAY),
+            sms_per_country: Limit::within(5_000, DAY),
+            sms_in_all: Limit::within(10_000, DAY),
         }
     }
 }
@@ -142,6 +148,7 @@ impl Limits {
             Rule::AvatarsPerUser => self.avatars_per_user,
             Rule::RefreshPerSession => self.refresh_per_session,
             Rule::RequestsPerIp => self.requests_per_ip,
+            Rule::SmsPause => self.sms_pause,
             Rule::SmsPerNumber => self.sms_per_number,
             Rule::SmsPerAccount => self.sms_per_account,
             Rule::SmsPerBlock => self.sms_per_block,
@@ -321,14 +328,14 @@ mod tests {
         while lifted.take_counted(Rule::SmsPerNumber, "a", now).await.unwrap().is_ok() {
             passed += 1;
         }
-        assert_eq!(passed, 10);
+        assert_eq!(passed, 5);
         let away = RateLimits::new(Limits::default(), Arc::new(Away));
         assert_eq!(away.take_counted(Rule::SmsPerNumber, "a", now).await, Err(Unavailable));
         let mut passed = 0;
         while away.take_counted_or_here(Rule::SmsPerNumber, "a", now).await.is_ok() {
             passed += 1;
         }
-        assert_eq!(passed, 10);
+        assert_eq!(passed, 5);
     }
 
     #[tokio::test]

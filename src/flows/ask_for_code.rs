@@ -30,6 +30,8 @@ pub struct Asked {
     pub contact: Contact,
     /// Whose it is.
     pub owner: Option<users::Model>,
+    /// Whose sends are counted: those of a device that the account knows are its own.
+    budget: Budget,
 }
 
 /// A code that was sent.
@@ -51,14 +53,13 @@ pub enum Refusal {
     ChannelDisabled,
 }
 
-/// Reads the contact, takes the shares of address and contact (a device that the account knows has its own), and looks who is meant.
+/// Reads the contact, takes a share of what the caller's address may ask for, and looks who is meant.
 pub async fn run(app: &App, caller: &Caller, input: &ContactInput, now: Timestamp) -> Result<Asked, Failure<Refusal>> {
     let contact = parse(app, input).map_err(Failure::Refused)?;
     app.rate_limits.take(Rule::CodesPerIp, &ip_subject(caller.ip), now).await?;
     let owner = find_owner(app, &contact).await?;
     let budget = Budget::of(app, caller, owner.as_ref().map(|user| user.id)).await?;
-    app.rate_limits.take(Rule::CodesPerContact, &budget.limit_name(app, contact.as_str()), now).await?;
-    Ok(Asked { contact, owner })
+    Ok(Asked { contact, owner, budget })
 }
 
 fn parse(app: &App, input: &ContactInput) -> Result<Contact, Refusal> {
@@ -72,6 +73,11 @@ fn parse(app: &App, input: &ContactInput) -> Result<Contact, Refusal> {
 }
 
 impl Asked {
+    /// Takes a share of what may be sent to the contact.
+    pub async fn take_send<R>(&self, app: &App, caller: &Caller, now: Timestamp) -> Result<(), Failure<R>> {
+        self.budget.take_send(app, caller, (self.contact.channel(), self.contact.as_str()), now).await
+    }
+
     /// The challenge and what is sent for it.
     pub fn challenge(&self, app: &App, purpose: Purpose, subject: Option<Uuid>, now: Timestamp) -> (Challenge, Secrets) {
         let meant = if self.owner.is_some() { Meant::Really } else { Meant::AsDecoy };
@@ -82,7 +88,7 @@ impl Asked {
     /// The message; nobody's reaches nobody.
     pub fn letter(&self, app: &App, caller: &Caller, template: Template) -> Letter {
         let delivery = if self.owner.is_some() { Delivery::Send } else { Delivery::Decoy };
-        Letter { template, locale: notify::locale(app, caller, self.owner.as_ref()), delivery }
+        Letter { template, locale: notify::locale(app, caller, self.owner.as_ref()), delivery, budget: self.budget }
     }
 }
 

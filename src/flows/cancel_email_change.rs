@@ -13,7 +13,6 @@ use entity::{
     user_sessions::Actor,
     users,
 };
-use serde_json::json;
 use uuid::Uuid;
 
 use super::{
@@ -21,9 +20,12 @@ use super::{
     caller::Caller,
     change::{self, Change},
     change_contact,
+    check_code::Budget,
     confirm_contact_change::LINKS_OF_A_CONTACT,
     failure::Failure,
-    hold_account, notify, release_contact,
+    hold_account, notify,
+    release_contact::{self, Holders},
+    revoke_sessions,
     send_code::{self, Letter, LinkOf, Meant},
 };
 use crate::{
@@ -35,7 +37,7 @@ use crate::{
     storage::{
         audit::Entry,
         email_change_links, known_devices, link_tokens as storage,
-        sessions::{self, Ending, Which},
+        sessions::{Ending, Which},
         user_contacts, users as user_storage,
     },
 };
@@ -153,20 +155,13 @@ async fn undo(
     if !restored {
         return Err(Failure::Refused(Refusal::TokenInvalid));
     }
-    release_contact::run(change, (Channel::Email, &link.contact), user.id).await?;
+    release_contact::run(change, (Channel::Email, &link.contact), user.id, Holders::Wipe).await?;
     email_change_links::consume_since(change.db(), user.id, link, now).await?;
     storage::consume_all_of_user(change.db(), user.id, &LINKS_OF_A_CONTACT, now).await?;
     known_devices::revoke_trust(change.db(), user.id).await?;
     let ending = Ending { by: Actor::Security, reason: "change of address undone", suspicious: false };
     change.lock("sessions", &user.id.simple().to_string()).await?;
-    for session_id in sessions::revoke(change.db(), Which::AllOf(user.id), ending, now).await? {
-        change.tell_session(Kind::SessionRevoked, user.id, session_id);
-        let mut entry = Entry::success("session_revoked", Category::Security, Some(user.id))
-            .in_session(session_id)
-            .with(json!({ "reason": ending.reason }));
-        entry.actor = Actor::Security;
-        change.audit(entry);
-    }
+    revoke_sessions::end_for_owner(change, user.id, Which::AllOf(user.id), ending).await?;
     // The address that is given up now is told too: perhaps it is who reads the old one's mail that should not be here.
     for message in notify::all_contacts(app, caller, user, &Template::EmailChanged(notify::sighting(caller, now)), now) {
         change.send(message);
@@ -211,7 +206,8 @@ async fn send_reset(
         expires_at: now + app.config.links.password_reset_ttl,
     };
     let template = Template::PasswordReset { challenge_id: challenge.id };
-    let letter = Letter { template, locale: notify::locale(app, caller, Some(user)), delivery: Delivery::Send };
+    let letter =
+        Letter { template, locale: notify::locale(app, caller, Some(user)), delivery: Delivery::Send, budget: Budget::Own(user.id) };
     send_code::run(app, change, &challenge, secrets, link_of, letter).await?;
     Ok(challenge)
 }

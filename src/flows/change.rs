@@ -55,6 +55,11 @@ impl<'a> Change<'a> {
         Ok(Self { app, transaction, request, asker, audit, events, has_messages: false, texts, later: Batch::default(), now })
     }
 
+    /// What it is made in.
+    pub const fn app(&self) -> &'a App {
+        self.app
+    }
+
     /// Where to write.
     pub const fn db(&self) -> &DatabaseTransaction {
         &self.transaction

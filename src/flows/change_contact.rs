@@ -15,10 +15,10 @@ use uuid::Uuid;
 use super::{
     ask_for_code::new_challenge,
     caller::{Caller, SignedIn},
-    change::Change,
+    change::{self, Change},
     check_code::Budget,
     failure::Failure,
-    hold_account, lockout, notify,
+    hold_account, notify,
     send_code::{self, Letter, LinkOf, Meant, Secrets},
     sign_up::find_owner,
     undo_link::{self, Notice},
@@ -27,7 +27,6 @@ use crate::{
     app::App,
     domain::contact::{Contact, Email, Phone},
     ephemeral::{
-        RateLimited,
         challenges::{Challenge, Purpose},
         rate_limits::{Rule, ip_subject},
     },
@@ -66,16 +65,40 @@ pub enum Refusal {
     Unchanged(Channel),
 }
 
+impl Refusal {
+    /// As the audit log has it.
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Invalid(Channel::Email) => "EMAIL_INVALID",
+            Self::Invalid(Channel::Sms) => "PHONE_INVALID",
+            Self::ChannelDisabled(_) => "METHOD_DISABLED",
+            Self::Unchanged(_) => "INVALID_INPUT",
+        }
+    }
+}
+
 /// Asks for it.
 pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<Outcome, Failure<Refusal>> {
     let now = app.clock.now();
     let me = caller.signed_in().map_err(Failure::Unauthenticated)?;
+    let channel = match &input {
+        Input::Email(_) => Channel::Email,
+        Input::Phone(_) => Channel::Sms,
+    };
+    let ended = ask(app, caller, me, input, now).await;
+    if let Err(Failure::Refused(refusal)) = &ended {
+        let entry = Entry::failure(event_type(channel), Category::Security, Some(me.live.user.id), refusal.code());
+        change::record(app, caller, vec![entry.in_session(me.live.session.id)], now).await?;
+    }
+    ended
+}
+
+async fn ask(app: &App, caller: &Caller, me: &SignedIn, input: Input, now: Timestamp) -> Result<Outcome, Failure<Refusal>> {
     let contact = parse(app, input).map_err(Failure::Refused)?;
     let channel = contact.channel();
     let user_id = me.live.user.id;
     app.rate_limits.take(Rule::CodesPerIp, &ip_subject(caller.ip), now).await?;
-    app.rate_limits.take(Rule::CodesPerContact, &Budget::Own(user_id).limit_name(app, contact.as_str()), now).await?;
-    take_of_wanted(app, contact.as_str(), now).await?;
+    Budget::Wanted(user_id).take_send(app, caller, (channel, contact.as_str()), now).await?;
     let owner = find_owner(app, &contact).await?;
     if owner.as_ref().is_some_and(|owner| owner.id == user_id) {
         return Err(Failure::Refused(Refusal::Unchanged(channel)));
@@ -112,14 +135,7 @@ fn parse(app: &App, input: Input) -> Result<Contact, Refusal> {
             Phone::parse(&raw, country).map(Contact::Phone).ok_or(Refusal::Invalid(Channel::Sms))
         }
     }?;
-    if app.reaches(contact.channel()) { Ok(contact) } else { Err(Refusal::ChannelDisabled(contact.channel())) }
-}
-
-/// Takes a share of what all accounts together may send to a contact that they want, so that none of them can flood it. Who is not signed in
-/// has another one, so that no stranger can keep an account from its new contact.
-pub async fn take_of_wanted(app: &App, contact: &str, now: Timestamp) -> Result<(), RateLimited> {
-    let name = lockout::contact_limit_name(app, &format!("wanted {contact}"));
-    app.rate_limits.take(Rule::CodesPerContact, &name, now).await
+    if app.reaches_contact(&contact) { Ok(contact) } else { Err(Refusal::ChannelDisabled(contact.channel())) }
 }
 
 /// What is sent to a contact that nobody else has proved.
@@ -134,8 +150,8 @@ pub struct Code<'a> {
     pub template: Template,
 }
 
-/// Sends the code, or to the owner of a taken contact that it is taken. The message belongs to whom it goes to, so that nobody finds it
-/// among what is stored about them.
+/// Sends the code, or to the owner of a taken contact that it is taken. That message is the owner's; a code to a contact that the account has not
+/// proved is nobody's: otherwise what is stored about the account would tell which of the two it was.
 pub async fn send<R>(
     app: &App,
     caller: &Caller,
@@ -148,9 +164,9 @@ pub async fn send<R>(
         (Some(_), Channel::Email) => Template::EmailChangeTaken {},
         (Some(_), Channel::Sms) => Template::PhoneChangeTaken {},
     };
-    let reader = owner.unwrap_or(user);
-    let addressed = Challenge { user_id: Some(reader.id), ..code.challenge.clone() };
-    let letter = Letter { template, locale: notify::locale(app, caller, Some(reader)), delivery: Delivery::Send };
+    let addressed = Challenge { user_id: owner.map(|owner| owner.id), ..code.challenge.clone() };
+    let locale = notify::locale(app, caller, Some(owner.unwrap_or(user)));
+    let letter = Letter { template, locale, delivery: Delivery::Send, budget: Budget::Wanted(user.id) };
     send_code::run(app, change, &addressed, code.secrets, code.link_of, letter).await
 }
 

@@ -1,11 +1,11 @@
-//! Changes the password of the signed-in user. Every other session, every trust in a device and every link that could set a password ends.
+//! Changes the password of the signed-in user. Every other session, every trust in a device and whatever was sent before to prove a contact ends.
 
-use entity::{account_events::Kind, link_tokens::Purpose, user_audit_log::Category, users};
+use entity::{account_events::Kind, user_audit_log::Category, users};
 use uuid::Uuid;
 
 use super::{
     caller::Caller, change::Change, failure::Failure, notify, prove_password::Proof, reauthenticate, revoke_sessions,
-    sign_up::judge_password,
+    sign_up::judge_password, void_proofs,
 };
 use crate::{
     app::App,
@@ -13,7 +13,7 @@ use crate::{
     domain::password::{Password, PasswordRefusal, Weakness},
     ephemeral::rate_limits::{Rule, ip_subject},
     outbound::message::Template,
-    storage::{attempt_counters, audit::Entry, error::StorageError, known_devices, link_tokens, sessions::Which, users as storage},
+    storage::{attempt_counters, audit::Entry, error::StorageError, known_devices, sessions::Which, users as storage},
 };
 
 /// What is typed.
@@ -82,26 +82,41 @@ pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<Outcome, Fa
     }
     let revoked = revoke_sessions::end(&mut change, me, Which::AllOfBut(user.id, me.live.session.id), "password changed").await?;
     change.audit(Entry::success("password_change", Category::Security, Some(user.id)).in_session(me.live.session.id));
-    tell_changed(app, caller, &mut change, &user).await?;
+    let challenges = tell_changed(app, caller, &mut change, &user).await?;
     change.commit().await?;
+    void_proofs::show(app, challenges, now).await;
     Ok(Outcome { user: with_password(user, new_hash, now), revoked })
 }
 
-/// What goes with every new password, besides the sessions: trust in devices and links that could set another one end, and the owner is told.
-pub async fn tell_changed(app: &App, caller: &Caller, change: &mut Change<'_>, user: &users::Model) -> Result<(), StorageError> {
+/// What goes with every new password, besides the sessions: trust in devices ends and whatever was sent before, and the owner is told. `user` is the
+/// account as it was. Returns the challenges that are over.
+pub async fn tell_changed(app: &App, caller: &Caller, change: &mut Change<'_>, user: &users::Model) -> Result<Vec<Uuid>, StorageError> {
     let now = change.now;
     known_devices::revoke_trust(change.db(), user.id).await?;
-    link_tokens::consume_all_of_user(change.db(), user.id, &[Purpose::PasswordReset, Purpose::MagicLink, Purpose::Invitation], now).await?;
+    let challenges = void_proofs::run(app, change, user).await?;
     change.tell(Kind::PasswordChanged, user.id);
     for message in notify::all_contacts(app, caller, user, &Template::PasswordChanged(notify::sighting(caller, now)), now) {
         change.send(message);
     }
-    Ok(())
+    Ok(challenges)
 }
 
 /// The account as it is after the change.
 pub fn with_password(user: users::Model, hash: String, now: Timestamp) -> users::Model {
-    users::Model { password_hash: Some(hash), last_password_change_at: Some(now), updated_at: now, version: user.version + 1, ..user }
+    users::Model {
+        password_hash: Some(hash),
+        last_password_change_at: Some(now),
+        updated_at: now,
+        version: user.version + 1,
+        pending_email: None,
+        pending_email_expires_at: None,
+        pending_email_challenge_id: None,
+        pending_phone: None,
+        pending_phone_expires_at: None,
+        pending_phone_challenge_id: None,
+        proofs_void_before: Some(now),
+        ..user
+    }
 }
 
 /// What must not make a password.

@@ -4,14 +4,20 @@
 //! 2. The attempt is counted twice before it is checked: against a budget, and against the challenge.
 //! 3. Right: the budget has it back, the challenge keeps it until the flow finishes the challenge or gives the attempt back.
 
+use std::time::Duration;
+
+use entity::Channel;
 use uuid::Uuid;
 
-use super::{caller::Caller, failure::Failure, lockout, sign_in};
+use super::{caller::Caller, failure::Failure, limit_sms, lockout, sign_in};
 use crate::{
     app::App,
     clock::Timestamp,
     crypto::keyed_hash,
-    ephemeral::challenges::{Challenge, Purpose, Reservation as Attempt, State},
+    ephemeral::{
+        challenges::{Challenge, Purpose, Reservation as Attempt, State},
+        rate_limits::Rule,
+    },
     storage::{
         attempt_counters::{self, Counted, Reservation},
         error::StorageError,
@@ -29,16 +35,24 @@ pub enum Refusal {
     /// Too late.
     Expired,
     /// No guesses left.
-    TooManyAttempts,
+    TooManyAttempts {
+        /// When there are again; `None` where it is another challenge that is needed.
+        retry_after: Option<Duration>,
+    },
 }
+
+/// At this challenge.
+const NO_GUESSES: Refusal = Refusal::TooManyAttempts { retry_after: None };
 
 /// What wrong answers are counted against, besides the challenge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Budget {
     /// The contact, existing or not: what strangers can spend.
     OfContact,
-    /// A live session's or a known device's own, which no stranger can spend.
+    /// An account's, a live session's or a known device's own, which no stranger can spend.
     Own(Uuid),
+    /// An account's own, at a contact that it wants and that may be anybody's: what it sends counts with what all others send who want the same.
+    Wanted(Uuid),
 }
 
 impl Budget {
@@ -47,11 +61,35 @@ impl Budget {
         Ok(sign_in::find_device(app, caller, user_id).await?.map_or(Self::OfContact, |device| Self::Own(device.id)))
     }
 
-    /// What the leaky bucket of sends is called.
-    pub fn limit_name(self, app: &App, contact: &str) -> String {
-        match self {
+    /// Takes the shares of one code to `contact`: of what is sent for whoever asks and, where a contact is wanted that may be somebody else's,
+    /// of what all accounts together may send to it. Strangers have another one, so that none of them can keep an account from its new contact.
+    pub async fn take_send<R>(
+        self,
+        app: &App,
+        caller: &Caller,
+        (channel, contact): (Channel, &str),
+        now: Timestamp,
+    ) -> Result<(), Failure<R>> {
+        if channel == Channel::Sms {
+            limit_sms::cool_down(app, caller, self, contact, now).await?;
+        }
+        let by = match self {
             Self::OfContact => lockout::contact_limit_name(app, contact),
-            Self::Own(id) => id.simple().to_string(),
+            Self::Own(id) | Self::Wanted(id) => id.simple().to_string(),
+        };
+        app.rate_limits.take(Rule::CodesPerContact, &by, now).await?;
+        match self {
+            Self::OfContact | Self::Own(_) => Ok(()),
+            Self::Wanted(_) => Ok(app.rate_limits.take(Rule::CodesPerContact, &self.number_name(app, contact), now).await?),
+        }
+    }
+
+    /// What the shares of a number, or of a contact that is wanted, are called.
+    pub fn number_name(self, app: &App, number: &str) -> String {
+        match self {
+            Self::OfContact => lockout::contact_limit_name(app, number),
+            Self::Own(id) => format!("own:{}", id.simple()),
+            Self::Wanted(_) => lockout::contact_limit_name(app, &format!("wanted {number}")),
         }
     }
 
@@ -59,7 +97,7 @@ impl Budget {
     pub fn key(self, app: &App, contact: &str) -> [u8; 32] {
         match self {
             Self::OfContact => lockout::code_budget_key(app, contact),
-            Self::Own(id) => lockout::own_code_budget_key(app, id),
+            Self::Own(id) | Self::Wanted(id) => lockout::own_code_budget_key(app, id),
         }
     }
 }
@@ -78,15 +116,15 @@ pub async fn run(app: &App, challenge: Challenge, code: &str, budget: Budget, no
     let key = budget.key(app, &challenge.contact);
     let counted = Counted { kind: lockout::CODE, key: &key, user_id: None };
     let id = app.entropy.uuid(now);
-    if let Reservation::Locked { .. } = attempt_counters::reserve(app.database.write(), &counted, &policy, id, now).await? {
-        return Err(Failure::Refused(Refusal::TooManyAttempts));
+    if let Reservation::Locked { until } = attempt_counters::reserve(app.database.write(), &counted, &policy, id, now).await? {
+        return Err(Failure::Refused(Refusal::TooManyAttempts { retry_after: Some(until.until(now)) }));
     }
     let attempt = match app.challenges.reserve(challenge.id, now).await {
         Ok(Attempt::Reserved(challenge)) => challenge,
         not_reserved => {
-            attempt_counters::give_back(app.database.write(), &counted, &policy, now).await?;
+            attempt_counters::give_back(app.database.write(), &counted, now).await?;
             return Err(match not_reserved? {
-                Attempt::Refused(challenge) => refuse_ended(&challenge).err().unwrap_or(Failure::Refused(Refusal::TooManyAttempts)),
+                Attempt::Refused(challenge) => refuse_ended(&challenge).err().unwrap_or(Failure::Refused(NO_GUESSES)),
                 _ => Failure::Refused(Refusal::Expired),
             });
         }
@@ -101,7 +139,7 @@ pub async fn run(app: &App, challenge: Challenge, code: &str, budget: Budget, no
         }
         return Err(Failure::Refused(Refusal::Invalid { attempts_left: Some(attempt.attempts_left) }));
     }
-    attempt_counters::give_back(app.database.write(), &counted, &policy, now).await?;
+    attempt_counters::give_back(app.database.write(), &counted, now).await?;
     Ok(attempt)
 }
 
@@ -110,6 +148,6 @@ fn refuse_ended(challenge: &Challenge) -> Result<(), Failure<Refusal>> {
         State::Pending => Ok(()),
         State::Done => Err(Failure::Refused(Refusal::Invalid { attempts_left: None })),
         State::Expired => Err(Failure::Refused(Refusal::Expired)),
-        State::Exhausted => Err(Failure::Refused(Refusal::TooManyAttempts)),
+        State::Exhausted => Err(Failure::Refused(NO_GUESSES)),
     }
 }

@@ -111,7 +111,7 @@ async fn check_totp<R>(
         Reservation::Locked { until } => return Ok(Err(Refusal::Locked { until })),
     };
     let Some(seed) = app.secret_box.open(SEED_PURPOSE, sealed).map(zeroize::Zeroizing::new) else {
-        attempt_counters::give_back(app.database.write(), &counter.counted(), &policy, now).await?;
+        attempt_counters::give_back(app.database.write(), &counter.counted(), now).await?;
         return Err(Failure::inconsistent("a seed was sealed by a secret that is no longer set"));
     };
     match totp::matching_step(&seed, code, user.totp_last_step, now) {

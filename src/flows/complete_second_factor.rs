@@ -136,11 +136,11 @@ async fn complete(
         }
         Ok(Err(check_factor::Refusal::Locked { until })) => {
             // It was not looked at.
-            attempt_counters::give_back(app.database.write(), &counted, &policy, now).await?;
+            attempt_counters::give_back(app.database.write(), &counted, now).await?;
             return Err(Failure::Refused(Refusal::Locked { until, now }));
         }
         Err(failure) => {
-            attempt_counters::give_back(app.database.write(), &counted, &policy, now).await?;
+            attempt_counters::give_back(app.database.write(), &counted, now).await?;
             return Err(failure);
         }
     };

@@ -1,6 +1,6 @@
 //! Proves a contact of an account that exists: with the code, from the account's own session.
 //!
-//! It wipes nothing, for whoever is signed in has proved both: that the account is theirs, and the contact.
+//! It wipes nothing, for whoever is signed in has proved both: that the account is theirs, and the contact. Others who hold it without a proof lose it.
 
 use entity::{Channel, account_events::Kind, link_tokens::Purpose as LinkPurpose, user_audit_log::Category, users};
 use serde_json::json;
@@ -13,12 +13,20 @@ use super::{
     confirm_contact_change::{Input, Refusal},
     failure::Failure,
     hold_account,
+    release_contact::{self, Holders},
 };
 use crate::{
     app::App,
     clock::Timestamp,
-    ephemeral::challenges::{AFTERLIFE, Challenge, Purpose},
-    storage::{audit::Entry, link_tokens, spent_tokens, user_contacts, users as storage},
+    ephemeral::{
+        challenges::{AFTERLIFE, Challenge, Purpose},
+        rate_limits::{Rule, ip_subject},
+    },
+    storage::{
+        audit::Entry,
+        link_tokens, spent_tokens, user_contacts,
+        users::{self as storage, counts_proof_since},
+    },
 };
 
 /// Proves it; returns the account as it is now.
@@ -34,6 +42,7 @@ pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<users::Mode
 }
 
 async fn confirm(app: &App, caller: &Caller, me: &SignedIn, input: Input, now: Timestamp) -> Result<users::Model, Failure<Refusal>> {
+    app.rate_limits.take(Rule::SignInPerIp, &ip_subject(caller.ip), now).await?;
     let found = check_code::find(app, &input.challenge_id, Purpose::ContactVerification, now).await;
     let challenge = found.map_err(|failure| failure.map(Refusal::from))?;
     if challenge.user_id != Some(me.live.user.id) {
@@ -59,10 +68,13 @@ async fn write(app: &App, caller: &Caller, me: &SignedIn, challenge: &Challenge,
     let stale = || Failure::Refused(Refusal::CodeInvalid { attempts_left: None });
     let mut change = Change::begin(app, caller, now).await?;
     let user = hold_account::run(&change, me, Some(&challenge.contact)).await?;
+    if !counts_proof_since(&user, challenge.created_at) {
+        return Err(stale());
+    }
     if !spent_tokens::consume(change.db(), "challenge", &challenge.id.to_string(), challenge.expires_at + AFTERLIFE).await? {
         return Err(stale());
     }
-    prove(&mut change, user.id, (challenge.channel, &challenge.contact)).await?;
+    prove(&mut change, user.id, (challenge.channel, &challenge.contact), Holders::Keep).await?;
     let entry = Entry::success("contact_verification", Category::Account, Some(user.id))
         .in_session(me.live.session.id)
         .with(json!({ "channel": challenge.channel.as_str() }));
@@ -72,13 +84,19 @@ async fn write(app: &App, caller: &Caller, me: &SignedIn, challenge: &Challenge,
     Ok(user)
 }
 
-/// Marks a contact of an account as proved, inside a change.
-pub async fn prove(change: &mut Change<'_>, user_id: Uuid, (channel, contact): (Channel, &str)) -> Result<(), Failure<Refusal>> {
+/// Marks a contact of an account as proved, inside a change, and takes it from others who hold it without a proof.
+pub async fn prove(
+    change: &mut Change<'_>,
+    user_id: Uuid,
+    (channel, contact): (Channel, &str),
+    holders: Holders,
+) -> Result<(), Failure<Refusal>> {
     let proved = user_contacts::verify(change.db(), user_id, (channel, contact), change.now).await.map_err(Refusal::of_conflict)?;
     if !proved {
         // The account has another one by now, or has proved it already.
         return Err(Failure::Refused(Refusal::CodeInvalid { attempts_left: None }));
     }
+    release_contact::run(change, (channel, contact), user_id, holders).await?;
     link_tokens::consume_all_of_user(change.db(), user_id, &[LinkPurpose::EmailVerification], change.now).await?;
     change.tell(if channel == Channel::Email { Kind::EmailVerified } else { Kind::PhoneVerified }, user_id);
     Ok(())

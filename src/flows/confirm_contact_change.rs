@@ -15,13 +15,17 @@ use super::{
     change_contact::{event_type, purpose},
     check_code::{self, Budget},
     failure::Failure,
-    hold_account, notify, release_contact,
+    hold_account, notify,
+    release_contact::{self, Holders},
     undo_link::{self, Notice},
 };
 use crate::{
     app::App,
     clock::Timestamp,
-    ephemeral::challenges::{AFTERLIFE, Challenge},
+    ephemeral::{
+        challenges::{AFTERLIFE, Challenge},
+        rate_limits::{Rule, ip_subject},
+    },
     outbound::message::Template,
     storage::{
         audit::Entry, email_change_links, error::StorageError, known_devices, link_tokens, spent_tokens, user_contacts, users as storage,
@@ -52,7 +56,10 @@ pub enum Refusal {
     /// Too late.
     CodeExpired,
     /// No guesses left.
-    TooManyAttempts,
+    TooManyAttempts {
+        /// When there are again; `None` where it is another challenge that is needed.
+        retry_after: Option<Duration>,
+    },
     /// Somebody else has proved it by now.
     Taken(Channel),
 }
@@ -63,7 +70,7 @@ impl Refusal {
         match self {
             Self::CodeInvalid { .. } => "CODE_INVALID",
             Self::CodeExpired => "CODE_EXPIRED",
-            Self::TooManyAttempts => "TOO_MANY_ATTEMPTS",
+            Self::TooManyAttempts { .. } => "TOO_MANY_ATTEMPTS",
             Self::Taken(Channel::Email) => "EMAIL_TAKEN",
             Self::Taken(Channel::Sms) => "PHONE_TAKEN",
         }
@@ -86,7 +93,7 @@ impl From<check_code::Refusal> for Refusal {
         match refusal {
             check_code::Refusal::Invalid { attempts_left } => Self::CodeInvalid { attempts_left },
             check_code::Refusal::Expired => Self::CodeExpired,
-            check_code::Refusal::TooManyAttempts => Self::TooManyAttempts,
+            check_code::Refusal::TooManyAttempts { retry_after } => Self::TooManyAttempts { retry_after },
         }
     }
 }
@@ -111,6 +118,7 @@ async fn confirm(
     input: Input,
     now: Timestamp,
 ) -> Result<users::Model, Failure<Refusal>> {
+    app.rate_limits.take(Rule::SignInPerIp, &ip_subject(caller.ip), now).await?;
     let challenge = check_code::find(app, &input.challenge_id, purpose(channel), now).await.map_err(|failure| failure.map(Into::into))?;
     if challenge.user_id != Some(me.live.user.id) {
         return Err(Failure::Refused(Refusal::CodeInvalid { attempts_left: None }));
@@ -144,7 +152,7 @@ async fn write(app: &App, caller: &Caller, me: &SignedIn, challenge: &Challenge,
         // Stopped, or replaced by another one, since the code was sent.
         return Err(stopped());
     }
-    release_contact::run(&mut change, (channel, &challenge.contact), before.id).await?;
+    release_contact::run(&mut change, (channel, &challenge.contact), before.id, Holders::Wipe).await?;
     known_devices::revoke_trust(change.db(), before.id).await?;
     if channel == Channel::Email {
         link_tokens::consume_all_of_user(change.db(), before.id, &LINKS_OF_A_CONTACT, now).await?;

@@ -6,12 +6,13 @@
 //!    The code of an account that exists already (`VerificationRequired`) proves its contact instead.
 //! 4. One change: the challenge is spent, the account made, the session begun. A taken username undoes it and gives the attempt back.
 
+use std::time::Duration;
+
 use entity::{
     Channel, pending_sign_ups,
     user_audit_log::Category,
     user_sessions::{LoginMethod, TokenDelivery},
 };
-use uuid::Uuid;
 
 use super::{
     caller::Caller,
@@ -29,7 +30,10 @@ use crate::{
     app::App,
     clock::Timestamp,
     domain::username::Username,
-    ephemeral::challenges::{Challenge, Purpose},
+    ephemeral::{
+        challenges::{Challenge, Purpose},
+        rate_limits::{Rule, ip_subject},
+    },
     storage::{audit::Entry, pending_sign_ups as storage, spent_tokens},
 };
 
@@ -56,7 +60,10 @@ pub enum Refusal {
     /// Too late.
     CodeExpired,
     /// No guesses left.
-    TooManyAttempts,
+    TooManyAttempts {
+        /// When there are again; `None` where it is another challenge that is needed.
+        retry_after: Option<Duration>,
+    },
     /// Not a username.
     UsernameInvalid,
     /// Somebody has it; the code is still good.
@@ -73,7 +80,7 @@ impl Refusal {
         match self {
             Self::CodeInvalid { .. } => "CODE_INVALID",
             Self::CodeExpired => "CODE_EXPIRED",
-            Self::TooManyAttempts => "TOO_MANY_ATTEMPTS",
+            Self::TooManyAttempts { .. } => "TOO_MANY_ATTEMPTS",
             Self::UsernameInvalid => "USERNAME_INVALID",
             Self::UsernameTaken => "USERNAME_TAKEN",
             Self::EmailTaken => "EMAIL_TAKEN",
@@ -94,23 +101,20 @@ pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<Outcome, Fa
 
 async fn confirm(app: &App, caller: &Caller, input: Input, now: Timestamp) -> Result<Outcome, Failure<Refusal>> {
     let username = parse_username(input.username.as_deref()).ok_or(Failure::Refused(Refusal::UsernameInvalid))?;
+    app.rate_limits.take(Rule::SignInPerIp, &ip_subject(caller.ip), now).await?;
     let challenge = check_code::find(app, &input.challenge_id, Purpose::SignUp, now).await.map_err(refused)?;
     let id = challenge.id;
-    let challenge = check_code::run(app, challenge, &input.code, Budget::OfContact, now).await.map_err(refused)?;
+    // Whose challenge is an account's had its password: no stranger can spend its budget.
+    let budget = challenge.user_id.map_or(Budget::OfContact, Budget::Own);
+    let challenge = check_code::run(app, challenge, &input.code, budget, now).await.map_err(refused)?;
     let ended = match challenge.user_id {
-        Some(user_id) => {
-            let signed_in = verify_at_sign_in::finish(app, caller, (&challenge, user_id), input.delivery, now).await;
-            signed_in.map(|outcome| (outcome, Vec::new()))
-        }
+        Some(user_id) => verify_at_sign_in::finish(app, caller, (&challenge, user_id), input.delivery, now).await,
         None => make(app, caller, &challenge, username, input.delivery, now).await,
     };
     match ended {
-        Ok((outcome, ended_challenges)) => {
+        Ok(outcome) => {
             // The spent token has the last word; this lets other tabs see that it is done.
             let _ = app.challenges.finish(id, now).await;
-            for other in ended_challenges.into_iter().filter(|other| *other != id) {
-                let _ = app.challenges.exhaust(other, now).await;
-            }
             Ok(outcome)
         }
         Err(failure) => {
@@ -125,7 +129,7 @@ fn refused(failure: Failure<check_code::Refusal>) -> Failure<Refusal> {
     failure.map(|refusal| match refusal {
         check_code::Refusal::Invalid { attempts_left } => Refusal::CodeInvalid { attempts_left },
         check_code::Refusal::Expired => Refusal::CodeExpired,
-        check_code::Refusal::TooManyAttempts => Refusal::TooManyAttempts,
+        check_code::Refusal::TooManyAttempts { retry_after } => Refusal::TooManyAttempts { retry_after },
     })
 }
 
@@ -136,25 +140,24 @@ async fn make(
     username: Option<Username>,
     delivery: TokenDelivery,
     now: Timestamp,
-) -> Result<(Outcome, Vec<Uuid>), Failure<Refusal>> {
+) -> Result<Outcome, Failure<Refusal>> {
     let taken = contact_taken(challenge.channel);
     let mut change = Change::begin(app, caller, now).await?;
     change.lock("contact", &challenge.contact).await?;
     if !spent_tokens::consume(change.db(), "challenge", &challenge.id.to_string(), now + app.config.sign_up.pending_ttl).await? {
         return Err(Failure::Refused(Refusal::CodeInvalid { attempts_left: None }));
     }
-    let Some(sign_up) = storage::find_live(change.db(), challenge.subject.unwrap_or_default(), now).await? else {
-        // Another sign-up of this contact was finished first, or this one was replaced; the code was right, so the person may know.
-        return Err(Failure::Refused(taken));
-    };
-    let made = make_account::run(app, caller, &mut change, &sign_up, username, TypedBy::Prover).await.map_err(|failure| {
+    let sign_up = storage::find_live(change.db(), challenge.subject.unwrap_or_default(), now).await?;
+    // Another sign-up of this contact was finished first, or this one was replaced; the code was right, so the person may know.
+    let sign_up = sign_up.filter(|sign_up| !sign_up.decoy).ok_or(Failure::Refused(taken))?;
+    let user = make_account::run(app, caller, &mut change, &sign_up, username, TypedBy::Prover).await.map_err(|failure| {
         failure.map(|conflict| match conflict {
             Taken::Username => Refusal::UsernameTaken,
             Taken::Contact => taken,
         })
     })?;
     let new = NewSession {
-        user: &made.user,
+        user: &user,
         login_method: LoginMethod::SignUp,
         amr: &["otp"],
         clearance: Clearance::of_new_account(),
@@ -164,10 +167,10 @@ async fn make(
     };
     let started = start_session::run(app, caller, &mut change, new).await?;
     change.commit().await?;
-    let mut tokens = issue_tokens::run(app, &started.session, &made.user, Some(&started.refresh_token), now)?;
+    let mut tokens = issue_tokens::run(app, &started.session, &user, Some(&started.refresh_token), now)?;
     tokens.device_token = Some(started.device_token);
-    let signed_in = SignedIn { is_new_user: true, user: made.user, session: started.session, tokens };
-    Ok((Outcome::SignedIn(Box::new(signed_in)), made.ended_challenges))
+    let signed_in = SignedIn { is_new_user: true, user, session: started.session, tokens };
+    Ok(Outcome::SignedIn(Box::new(signed_in)))
 }
 
 /// The name that is wished for now, if any; `None` where it cannot be one.

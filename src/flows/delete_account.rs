@@ -5,31 +5,25 @@
 
 use entity::{
     account_events::Kind,
-    link_tokens::Purpose,
     user_audit_log::Category,
     users::{self, Role},
 };
-use uuid::Uuid;
 
 use super::{
     caller::{Caller, Reason, SignedIn},
     change::{self, Change},
     failure::Failure,
-    notify, revoke_sessions,
+    notify, revoke_sessions, void_proofs,
 };
 use crate::{
     app::App,
     clock::Timestamp,
-    ephemeral::challenges,
     outbound::message::Template,
-    storage::{audit::Entry, deletions, error::StorageError, link_tokens, sessions::Which, spent_tokens, users as storage},
+    storage::{audit::Entry, deletions, sessions::Which, user_contacts, users as storage},
 };
 
 /// Held by whoever may take the last administrator away: one decides at a time.
 pub const ADMINISTRATORS: (&str, &str) = ("administrators", "the last one");
-
-/// What could begin a session or set a password.
-const KEYS: [Purpose; 3] = [Purpose::PasswordReset, Purpose::MagicLink, Purpose::Invitation];
 
 /// Why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,28 +66,16 @@ async fn schedule(app: &App, caller: &Caller, me: &SignedIn, now: Timestamp) -> 
         }
     }
     revoke_sessions::end(&mut change, me, Which::AllOf(id), "account deletion asked for").await?;
-    let challenges = end_keys(app, &change, id).await?;
+    user_contacts::void_proofs(change.db(), id, now).await?;
+    let challenges = void_proofs::run(app, &change, &me.live.user).await?;
+    let user = storage::find_by_id(change.db(), id).await?.unwrap_or(user);
     change.audit(Entry::success("account_deletion_scheduled", Category::Account, Some(id)).in_session(me.live.session.id));
     change.commit().await?;
-    for challenge in challenges {
-        // Its page may say so; the database has had the last word.
-        let _ = app.challenges.exhaust(challenge, now).await;
-    }
+    void_proofs::show(app, challenges, now).await;
     Ok(user)
 }
 
 /// It is not active any more, or gone.
 const fn gone() -> Failure<Refusal> {
     Failure::Unauthenticated(Reason::SessionEnded)
-}
-
-/// Ends the links that are out, and the codes of the same messages; returns the challenges of those.
-async fn end_keys(app: &App, change: &Change<'_>, user_id: Uuid) -> Result<Vec<Uuid>, StorageError> {
-    let challenges = link_tokens::list_live_challenges(change.db(), user_id, &KEYS, change.now).await?;
-    link_tokens::consume_all_of_user(change.db(), user_id, &KEYS, change.now).await?;
-    let kept_until = change.now + app.config.codes.ttl + challenges::AFTERLIFE;
-    for challenge in &challenges {
-        spent_tokens::consume(change.db(), "challenge", &challenge.to_string(), kept_until).await?;
-    }
-    Ok(challenges)
 }

@@ -1,7 +1,8 @@
 //! Ends a session with the link of the message about it: "this was not me". Whoever was there loses the device's standing too, and every
-//! other session that was begun on it: those were told to nobody, for the device was known by then.
+//! other session that was begun on it: those were told to nobody, for the device was known by then. After a new password it is that session alone.
 
 use entity::{
+    Channel,
     link_tokens::{self, Purpose},
     user_audit_log::Category,
     user_sessions::Actor,
@@ -23,6 +24,7 @@ use crate::{
         audit::Entry,
         known_devices,
         sessions::{self, Ending, Which},
+        users::{self, ProvedContact, counts_proof_since},
     },
 };
 
@@ -39,8 +41,14 @@ pub async fn run(app: &App, caller: &Caller, token: &str) -> Result<Uuid, Failur
 async fn disown(app: &App, caller: &Caller, token: &str, now: Timestamp) -> Result<Uuid, Failure<Refusal>> {
     let link = proof::find_link(app, token, Purpose::DisownSession, now).await?;
     let (Some(session_id), Some(user_id)) = about(&link) else { return Err(Failure::Refused(Refusal::TokenInvalid)) };
+    let user = users::find_by_id(app.database.write(), user_id).await?.ok_or(Failure::Refused(Refusal::TokenInvalid))?;
+    // Not its age, but whose mail it was in: an address that was given up since has no say any more.
+    if !(ProvedContact { channel: Channel::Email, contact: &link.contact, since: now }).speaks_for(&user) {
+        return Err(Failure::Refused(Refusal::TokenInvalid));
+    }
     let session = sessions::find_of_user(app.database.write(), user_id, session_id).await?;
-    let device = session.and_then(|session| session.known_device_id);
+    // Since a new password, who signs in there is somebody who knows it.
+    let device = session.and_then(|session| session.known_device_id).filter(|_| counts_proof_since(&user, link.created_at));
     let proof = Proof::Link(link);
     let mut change = Change::begin(app, caller, now).await?;
     if !proof.spend(app, &change).await? {

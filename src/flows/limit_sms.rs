@@ -7,12 +7,12 @@ use std::net::IpAddr;
 
 use uuid::Uuid;
 
-use super::{caller::Caller, failure::Failure, lockout};
+use super::{caller::Caller, check_code::Budget, failure::Failure, lockout};
 use crate::{
     app::App,
     clock::Timestamp,
     domain::contact::Phone,
-    ephemeral::rate_limits::{Rule, block_subject},
+    ephemeral::rate_limits::{Rule, block_subject, ip_subject},
 };
 
 /// Who asks for a code.
@@ -39,14 +39,25 @@ impl Asker {
     }
 }
 
+/// Refuses another code to `number` a moment after the last one that the same account or device, or a stranger at the same address, asked for:
+/// whoever presses twice, or means to run up costs, waits. Nobody waits for what was asked for elsewhere.
+pub async fn cool_down<R>(app: &App, caller: &Caller, budget: Budget, number: &str, now: Timestamp) -> Result<(), Failure<R>> {
+    let asker = match budget {
+        Budget::OfContact => ip_subject(caller.ip),
+        Budget::Own(id) | Budget::Wanted(id) => id.simple().to_string(),
+    };
+    let subject = format!("{}:{asker}", lockout::contact_limit_name(app, number));
+    Ok(app.rate_limits.take_counted(Rule::SmsPause, &subject, now).await??)
+}
+
 /// Takes a share of every cap for one code to `number`, in the order in which a single person meets them, so that who is refused
 /// early uses up nothing of what is everybody's.
-pub async fn take<R>(app: &App, asker: Option<&Asker>, number: &str, now: Timestamp) -> Result<(), Failure<R>> {
+pub async fn take<R>(app: &App, asker: Option<&Asker>, (budget, number): (Budget, &str), now: Timestamp) -> Result<(), Failure<R>> {
     let account = asker.and_then(|asker| asker.account.as_ref());
-    // Strangers must not use up what an owner has for the own number.
+    // Strangers must not use up what an owner has for the own number, signed in or at a known device.
     let of_number = match account {
-        Some(account) if account.phone.as_deref() == Some(number) => format!("own:{}", account.id.simple()),
-        Some(_) | None => lockout::contact_limit_name(app, number),
+        Some(account) if account.phone.as_deref() == Some(number) => Budget::Own(account.id).number_name(app, number),
+        Some(_) | None => budget.number_name(app, number),
     };
     let mut shares = vec![(Rule::SmsPerNumber, of_number)];
     shares.extend(account.map(|account| (Rule::SmsPerAccount, account.id.simple().to_string())));

@@ -132,7 +132,7 @@ pub fn factor_policy(config: &Config) -> Policy {
 
 /// So many attempts has one login token, and then no more.
 pub fn login_policy(attempts: i32, ttl: Duration) -> Policy {
-    Policy { failures: i32::MAX, window: ttl, locks: vec![ttl], in_a_row: attempts }
+    Policy { failures: attempts.saturating_add(1), window: ttl, locks: vec![ttl], in_a_row: attempts }
 }
 
 /// So many wrong codes in a day, and no more until a day has passed.

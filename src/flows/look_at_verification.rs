@@ -2,11 +2,14 @@
 
 use entity::{link_tokens::Purpose, users};
 
-use super::{caller::Caller, failure::Failure, verify_email::Refusal};
+use super::{caller::Caller, failure::Failure, verify_contact_link::stands_in_the_way, verify_email::Refusal};
 use crate::{
     app::App,
     crypto::{keyed_hash::constant_time_eq, opaque_token::OpaqueToken},
-    storage::{link_tokens as storage, pending_sign_ups as sign_ups, users as user_storage},
+    storage::{
+        link_tokens as storage, pending_sign_ups as sign_ups,
+        users::{self as user_storage, counts_proof_since},
+    },
 };
 
 /// What the page shows before its button is pressed.
@@ -29,6 +32,8 @@ pub enum Asks {
     PasswordOfSignUp,
     /// The one of the account.
     PasswordOfAccount,
+    /// None, for the account has none: it counts in the browser that asked, or where the account is signed in.
+    AnotherBrowser,
 }
 
 /// Looks.
@@ -49,10 +54,16 @@ pub async fn run(app: &App, caller: &Caller, token: &str) -> Result<Preview, Fai
             (None, if asks { Asks::PasswordOfSignUp } else { Asks::Nothing })
         }
         (None, Some(user_id)) => {
-            let user = user_storage::find_by_id(db, user_id).await?.ok_or_else(invalid)?;
+            let user = user_storage::find_by_id(db, user_id).await?;
+            let user = user.filter(|user| counts_proof_since(user, link.created_at)).ok_or_else(invalid)?;
             let knows = is_signed_in_as(caller, &user) || is_browser_of(caller, link.device_hash.as_deref());
-            let asks = user.password_hash.is_some() && !knows;
-            (user.locale, if asks { Asks::PasswordOfAccount } else { Asks::Nothing })
+            let asks = match stands_in_the_way(&user) {
+                _ if knows => Asks::Nothing,
+                Some(Refusal::SessionRequired) => Asks::AnotherBrowser,
+                Some(_) | None if user.password_hash.is_some() => Asks::PasswordOfAccount,
+                Some(_) | None => Asks::Nothing,
+            };
+            (user.locale, asks)
         }
         (None, None) => return Err(invalid()),
     };

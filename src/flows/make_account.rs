@@ -1,11 +1,16 @@
-//! Makes the account of a proved contact, inside a change: the user, the end of every other sign-up with that contact, event, audit row and welcome.
+//! Makes the account of a proved contact, inside a change: the user, the end of every hope of other sign-ups with that contact, event, audit row and welcome.
 //! Accounts that held the contact without ever proving it lose it.
 
 use entity::{Channel, account_events::Kind, pending_sign_ups, user_audit_log::Category, users};
 use serde_json::json;
-use uuid::Uuid;
 
-use super::{caller::Caller, change::Change, failure::Failure, notify, release_contact};
+use super::{
+    caller::Caller,
+    change::Change,
+    failure::Failure,
+    notify,
+    release_contact::{self, Holders},
+};
 use crate::{
     app::App,
     domain::{profile::Profile, username::Username},
@@ -31,15 +36,8 @@ pub enum Taken {
     Contact,
 }
 
-/// An account that will be there once the change is committed.
-pub struct Made {
-    /// Its row.
-    pub user: users::Model,
-    /// Challenges of sign-ups that are over now, this one's among them.
-    pub ended_challenges: Vec<Uuid>,
-}
-
-/// Makes it, with `username` instead of the one of the sign-up if there is one. Where something is taken, the change must be abandoned.
+/// Makes an account that will be there once the change is committed, with `username` instead of the one of the sign-up if there is one. Where
+/// something is taken, the change must be abandoned.
 pub async fn run(
     app: &App,
     caller: &Caller,
@@ -47,7 +45,7 @@ pub async fn run(
     sign_up: &pending_sign_ups::Model,
     username: Option<Username>,
     typed_by: TypedBy,
-) -> Result<Made, Failure<Taken>> {
+) -> Result<users::Model, Failure<Taken>> {
     let now = change.now;
     let (profile, password_hash, claimed) = match typed_by {
         TypedBy::Prover => (Profile::from_json(sign_up.profile.clone()), sign_up.password_hash.clone(), sign_up.username.clone()),
@@ -76,14 +74,14 @@ pub async fn run(
         ..users::Model::new(app.entropy.uuid(now), now)
     };
     storage::insert(change.db(), user.clone()).await.map_err(taken)?;
-    let ended_challenges = sign_ups::consume_all_of_contact(change.db(), sign_up.channel, &sign_up.contact).await?;
-    release_contact::run(change, (sign_up.channel, &sign_up.contact), user.id).await?;
+    sign_ups::finish(change.db(), sign_up).await?;
+    release_contact::run(change, (sign_up.channel, &sign_up.contact), user.id, Holders::Wipe).await?;
     change.tell(Kind::Created, user.id);
     change.audit(Entry::success("account_created", Category::Account, Some(user.id)).with(json!({ "channel": sign_up.channel.as_str() })));
     for message in notify::all_contacts(app, caller, &user, &Template::AccountCreated {}, now) {
         change.send(message);
     }
-    Ok(Made { user, ended_challenges })
+    Ok(user)
 }
 
 fn taken(error: StorageError) -> Failure<Taken> {

@@ -76,3 +76,4 @@ pub mod verify_at_sign_in;
 pub mod verify_contact;
 pub mod verify_contact_link;
 pub mod verify_email;
+pub mod void_proofs;

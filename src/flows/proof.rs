@@ -1,6 +1,8 @@
 //! What was sent to a contact and came back: a code that was right, or the token of the link. Both prove the contact, and of one message
 //! only one of them counts, once.
 
+use std::time::Duration;
+
 use entity::{
     Channel,
     link_tokens::{self, Purpose},
@@ -35,7 +37,10 @@ pub enum Refusal {
     /// Too late.
     CodeExpired,
     /// No guesses left.
-    TooManyAttempts,
+    TooManyAttempts {
+        /// When there are again; `None` where it is another challenge that is needed.
+        retry_after: Option<Duration>,
+    },
     /// Not a token of ours for this, or used.
     TokenInvalid,
     /// Too late.
@@ -48,7 +53,7 @@ impl Refusal {
         match self {
             Self::CodeInvalid { .. } => "CODE_INVALID",
             Self::CodeExpired => "CODE_EXPIRED",
-            Self::TooManyAttempts => "TOO_MANY_ATTEMPTS",
+            Self::TooManyAttempts { .. } => "TOO_MANY_ATTEMPTS",
             Self::TokenInvalid => "TOKEN_INVALID",
             Self::TokenExpired => "TOKEN_EXPIRED",
         }
@@ -60,7 +65,7 @@ impl From<check_code::Refusal> for Refusal {
         match refusal {
             check_code::Refusal::Invalid { attempts_left } => Self::CodeInvalid { attempts_left },
             check_code::Refusal::Expired => Self::CodeExpired,
-            check_code::Refusal::TooManyAttempts => Self::TooManyAttempts,
+            check_code::Refusal::TooManyAttempts { retry_after } => Self::TooManyAttempts { retry_after },
         }
     }
 }
@@ -90,6 +95,14 @@ pub async fn find_link(app: &App, token: &str, purpose: Purpose, now: Timestamp)
 }
 
 impl Proof {
+    /// The challenge that the code answers, or would have.
+    pub const fn challenge_id(&self) -> Option<Uuid> {
+        match self {
+            Self::Code(challenge) => Some(challenge.id),
+            Self::Link(link) => link.challenge_id,
+        }
+    }
+
     /// Whose account it is for.
     pub const fn user_id(&self) -> Option<Uuid> {
         match self {
@@ -133,11 +146,7 @@ impl Proof {
 
     /// Lets waiting pages see that it is done; the database has had the last word.
     pub async fn finish(&self, app: &App, now: Timestamp) {
-        let challenge_id = match self {
-            Self::Code(challenge) => Some(challenge.id),
-            Self::Link(link) => link.challenge_id,
-        };
-        if let Some(id) = challenge_id {
+        if let Some(id) = self.challenge_id() {
             let _ = app.challenges.finish(id, now).await;
         }
     }

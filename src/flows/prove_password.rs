@@ -94,7 +94,7 @@ pub async fn guess<R>(app: &App, caller: &Caller, attempt: Guess<'_>, now: Times
         Some(password) => match verify(app, password, attempt.hash).await {
             Ok(verdict) => verdict,
             Err(overloaded) => {
-                attempt_counters::give_back(app.database.write(), &counter.counted(), &policy, now).await?;
+                attempt_counters::give_back(app.database.write(), &counter.counted(), now).await?;
                 return Err(overloaded.into());
             }
         },

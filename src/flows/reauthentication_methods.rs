@@ -4,6 +4,7 @@ use entity::{Channel, users};
 
 use crate::{
     app::App,
+    domain::contact::Contact,
     storage::{error::StorageError, identities, passkeys, recovery_codes},
 };
 
@@ -48,5 +49,6 @@ pub async fn code_channels(app: &App, user: &users::Model) -> Result<Vec<(Channe
 fn contacts(app: &App, user: &users::Model) -> Vec<(Channel, String)> {
     let email = user.email.clone().filter(|_| user.email_verified_at.is_some()).map(|email| (Channel::Email, email));
     let phone = user.phone.clone().filter(|_| user.phone_verified_at.is_some()).map(|phone| (Channel::Sms, phone));
-    email.into_iter().chain(phone).filter(|(channel, _)| app.reaches(*channel)).collect()
+    let reached = |contact: &str| Contact::from_canonical(contact).is_some_and(|contact| app.reaches_contact(&contact));
+    email.into_iter().chain(phone).filter(|(_, contact)| reached(contact)).collect()
 }

@@ -2,9 +2,15 @@
 
 use entity::{Channel, account_events::Kind, user_audit_log::Category, users};
 
-use super::{caller::Caller, change::Change, failure::Failure, hold_account, notify};
+use super::{
+    caller::{Caller, SignedIn},
+    change::{self, Change},
+    failure::Failure,
+    hold_account, notify,
+};
 use crate::{
     app::App,
+    clock::Timestamp,
     domain::ways_in::WaysIn,
     outbound::message::Template,
     storage::{audit::Entry, known_devices, user_contacts, users as storage},
@@ -19,10 +25,29 @@ pub enum Refusal {
     ContactRequired,
 }
 
+impl Refusal {
+    /// As the audit log has it.
+    const fn code(self) -> &'static str {
+        match self {
+            Self::LastSignInMethod => "LAST_SIGN_IN_METHOD",
+            Self::ContactRequired => "CONTACT_REQUIRED",
+        }
+    }
+}
+
 /// Removes it; an account that has none stays as it is.
 pub async fn run(app: &App, caller: &Caller) -> Result<users::Model, Failure<Refusal>> {
     let now = app.clock.now();
     let me = caller.signed_in().map_err(Failure::Unauthenticated)?;
+    let ended = remove(app, caller, me, now).await;
+    if let Err(Failure::Refused(refusal)) = &ended {
+        let entry = Entry::failure("phone_removed", Category::Security, Some(me.live.user.id), refusal.code());
+        change::record(app, caller, vec![entry.in_session(me.live.session.id)], now).await?;
+    }
+    ended
+}
+
+async fn remove(app: &App, caller: &Caller, me: &SignedIn, now: Timestamp) -> Result<users::Model, Failure<Refusal>> {
     let mut change = Change::begin(app, caller, now).await?;
     let before = hold_account::run(&change, me, None).await?;
     if before.phone.is_none() && before.pending_phone.is_none() {

@@ -44,13 +44,14 @@ pub async fn run(app: &App, caller: &Caller, channel: Channel) -> Result<Challen
         return Err(Failure::Refused(Refusal::MethodDisabled));
     };
     app.rate_limits.take(Rule::CodesPerIp, &ip_subject(caller.ip), now).await?;
-    app.rate_limits.take(Rule::CodesPerContact, &Budget::Own(session_id).limit_name(app, &target.1), now).await?;
+    let budget = Budget::Own(session_id);
+    budget.take_send(app, caller, (target.0, &target.1), now).await?;
     let about = (Purpose::Reauthentication, Some(user.id), Some(session_id));
     let (challenge, secrets) = new_challenge(app, target, Meant::Really, about, now);
     app.challenges.create(&challenge, now).await?;
     let mut change = Change::begin(app, caller, now).await?;
     let template = Template::ReauthenticationCode { challenge_id: challenge.id };
-    let letter = Letter { template, locale: notify::locale(app, caller, Some(&user)), delivery: Delivery::Send };
+    let letter = Letter { template, locale: notify::locale(app, caller, Some(&user)), delivery: Delivery::Send, budget };
     send_code::run(app, &mut change, &challenge, secrets, LinkOf::None, letter).await?;
     let mut entry = Entry::success("reauthentication", Category::Authentication, Some(user.id))
         .in_session(session_id)

@@ -22,6 +22,7 @@ pub async fn run(app: &App, caller: &Caller, contact: &ContactInput) -> Result<O
 async fn send(app: &App, caller: &Caller, contact: &ContactInput) -> Result<Outcome, Failure<Refusal>> {
     let now = app.clock.now();
     let asked = ask_for_code::run(app, caller, contact, now).await?;
+    asked.take_send(app, caller, now).await?;
     let (device_token, device_hash) = sign_up::device(app, caller);
     let (challenge, secrets) = asked.challenge(app, Purpose::SignIn, None, now);
     app.challenges.create(&challenge, now).await?;

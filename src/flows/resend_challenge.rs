@@ -10,9 +10,10 @@ use uuid::Uuid;
 
 use super::{
     caller::Caller,
-    change::Change,
+    change::{self, Change},
     change_contact,
     check_code::Budget,
+    even_time,
     failure::Failure,
     limit_sms::{self, Asker},
     notify,
@@ -31,7 +32,7 @@ use crate::{
         audit::Entry,
         error::StorageError,
         pending_sign_ups as sign_ups,
-        users::{self as user_storage, ProvedContact},
+        users::{self as user_storage, ProvedContact, counts_proof_since},
     },
 };
 
@@ -53,11 +54,40 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// As the audit log has it.
+    const fn code(self) -> &'static str {
+        match self {
+            Self::NotFound => "NOT_FOUND",
+            Self::Expired => "CODE_EXPIRED",
+            Self::Exhausted => "TOO_MANY_ATTEMPTS",
+            Self::TooSoon { .. } => "RESEND_TOO_SOON",
+        }
+    }
+}
+
 /// Sends a new code.
 pub async fn run(app: &App, caller: &Caller, challenge_id: &str) -> Result<Challenge, Failure<Refusal>> {
+    even_time::of(Box::pin(find_and_resend(app, caller, challenge_id))).await
+}
+
+async fn find_and_resend(app: &App, caller: &Caller, challenge_id: &str) -> Result<Challenge, Failure<Refusal>> {
     let now = app.clock.now();
+    // Not even an id: there is nothing that a row could be about.
     let id = Uuid::try_parse(challenge_id).map_err(|_| Failure::Refused(Refusal::NotFound))?;
-    let challenge = app.challenges.find(id, now).await?.ok_or(Failure::Refused(Refusal::NotFound))?;
+    let challenge = app.challenges.find(id, now).await?;
+    let about = challenge.as_ref().and_then(|challenge| challenge.user_id);
+    let ended = match challenge {
+        Some(challenge) => resend(app, caller, challenge, now).await,
+        None => Err(Failure::Refused(Refusal::NotFound)),
+    };
+    if let Err(Failure::Refused(refusal)) = &ended {
+        change::record(app, caller, vec![Entry::failure("challenge_resent", Category::Account, about, refusal.code())], now).await?;
+    }
+    ended
+}
+
+async fn resend(app: &App, caller: &Caller, challenge: Challenge, now: Timestamp) -> Result<Challenge, Failure<Refusal>> {
     refuse_ended(&challenge)?;
     if challenge.resend_at > now {
         return Err(Failure::Refused(Refusal::TooSoon { resend_at: challenge.resend_at, now }));
@@ -67,11 +97,11 @@ pub async fn run(app: &App, caller: &Caller, challenge_id: &str) -> Result<Chall
         Purpose::SignIn => of_sign_in(app, caller, &challenge, now).await?,
         Purpose::PasswordReset => of_password_reset(app, caller, &challenge, now).await?,
         Purpose::Reauthentication => of_reauthentication(app, caller, &challenge).await?,
-        Purpose::EmailChange | Purpose::PhoneChange => of_contact_change(app, caller, &challenge, now).await?,
+        Purpose::EmailChange | Purpose::PhoneChange => of_contact_change(app, caller, &challenge).await?,
         Purpose::ContactVerification => of_contact_verification(app, caller, &challenge, now).await?,
         Purpose::Risk => return Err(Failure::Refused(Refusal::NotFound)),
     };
-    app.rate_limits.take(Rule::CodesPerContact, &plan.budget.limit_name(app, &challenge.contact), now).await?;
+    plan.budget.take_send(app, caller, (challenge.channel, &challenge.contact), now).await?;
     app.rate_limits.take(Rule::CodesPerIp, &ip_subject(caller.ip), now).await?;
     send(app, caller, &challenge, plan, now).await
 }
@@ -111,12 +141,12 @@ async fn of_verification(app: &App, caller: &Caller, challenge: &Challenge) -> R
     let user = user_storage::find_by_id(app.database.read(), challenge.user_id.unwrap_or_default()).await?;
     let user = user.filter(|user| {
         verify_at_sign_in::unproved_contact(user).is_some_and(|(_, contact)| contact == challenge.contact)
-            && user.last_password_change_at.is_none_or(|changed| changed <= challenge.created_at)
+            && counts_proof_since(user, challenge.created_at)
     });
     let user = user.ok_or(Failure::Refused(Refusal::Exhausted))?;
     Ok(Plan {
         meant: Meant::Really,
-        budget: Budget::OfContact,
+        budget: Budget::Own(user.id),
         link_of: LinkOf::None,
         template: Template::VerificationCode { challenge_id: challenge.id },
         locale: notify::locale(app, caller, Some(&user)),
@@ -184,15 +214,14 @@ async fn of_reauthentication(app: &App, caller: &Caller, challenge: &Challenge) 
 }
 
 /// Only the account that asked for the change may ask again, while that change is the one that waits.
-async fn of_contact_change(app: &App, caller: &Caller, challenge: &Challenge, now: Timestamp) -> Result<Plan, Failure<Refusal>> {
+async fn of_contact_change(app: &App, caller: &Caller, challenge: &Challenge) -> Result<Plan, Failure<Refusal>> {
     let (user, session_id) = own(app, caller, challenge).await?;
     if change_contact::waiting(&user, challenge.channel) != Some(challenge.id) {
         return Err(Failure::Refused(Refusal::Exhausted));
     }
-    change_contact::take_of_wanted(app, &challenge.contact, now).await?;
     Ok(Plan {
         meant: as_before(challenge),
-        budget: Budget::Own(user.id),
+        budget: Budget::Wanted(user.id),
         link_of: LinkOf::None,
         template: change_contact::code_template(challenge),
         locale: notify::locale(app, caller, Some(&user)),
@@ -203,10 +232,12 @@ async fn of_contact_change(app: &App, caller: &Caller, challenge: &Challenge, no
 
 async fn of_contact_verification(app: &App, caller: &Caller, challenge: &Challenge, now: Timestamp) -> Result<Plan, Failure<Refusal>> {
     let (user, session_id) = own(app, caller, challenge).await?;
-    change_contact::take_of_wanted(app, &challenge.contact, now).await?;
+    if !counts_proof_since(&user, challenge.created_at) {
+        return Err(Failure::Refused(Refusal::Exhausted));
+    }
     Ok(Plan {
         meant: as_before(challenge),
-        budget: Budget::Own(user.id),
+        budget: Budget::Wanted(user.id),
         link_of: verify_contact::link_of(app, caller, user.id, now),
         template: Template::VerificationCode { challenge_id: challenge.id },
         locale: notify::locale(app, caller, Some(&user)),
@@ -239,7 +270,7 @@ async fn still_meant(app: &App, challenge: &Challenge) -> Result<Option<users::M
 async fn send(app: &App, caller: &Caller, challenge: &Challenge, plan: Plan, now: Timestamp) -> Result<Challenge, Failure<Refusal>> {
     if challenge.channel == Channel::Sms {
         // Before the old code stops working: a refusal must not take it away.
-        limit_sms::take(app, Some(&Asker::of(caller)), &challenge.contact, now).await?;
+        limit_sms::take(app, Some(&Asker::of(caller)), (plan.budget, &challenge.contact), now).await?;
     }
     let secrets = Secrets::draw(app, challenge.channel);
     let resend_at = now + app.config.codes.resend_after;
@@ -256,8 +287,9 @@ async fn send(app: &App, caller: &Caller, challenge: &Challenge, plan: Plan, now
     };
     let mut change = Change::begin(app, caller, now).await?;
     change.lock("contact", &challenge.contact).await?;
-    let letter = Letter { template: plan.template, locale: plan.locale, delivery };
-    send_code::run_counted(app, &mut change, &challenge, secrets, plan.link_of, letter).await?;
+    let letter = Letter { template: plan.template, locale: plan.locale, delivery, budget: plan.budget };
+    let addressed = Challenge { user_id: reader(&challenge), ..challenge.clone() };
+    send_code::run_counted(app, &mut change, &addressed, secrets, plan.link_of, letter).await?;
     let (event_type, category) = plan.event;
     let mut entry =
         Entry::success(event_type, category, challenge.user_id).with(json!({ "channel": challenge.channel.as_str(), "resent": true }));
@@ -269,6 +301,15 @@ async fn send(app: &App, caller: &Caller, challenge: &Challenge, plan: Plan, now
     change.audit(entry);
     change.commit().await?;
     Ok(challenge)
+}
+
+/// Whose message it is: that of the account whose contact it goes to. One to a contact that an account has not proved is nobody's, so that what is
+/// stored about the account does not tell whether somebody else has.
+const fn reader(challenge: &Challenge) -> Option<Uuid> {
+    match challenge.purpose {
+        Purpose::EmailChange | Purpose::PhoneChange | Purpose::ContactVerification => None,
+        Purpose::SignUp | Purpose::SignIn | Purpose::PasswordReset | Purpose::Reauthentication | Purpose::Risk => challenge.user_id,
+    }
 }
 
 fn refuse_ended(challenge: &Challenge) -> Result<(), Failure<Refusal>> {

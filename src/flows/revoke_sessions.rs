@@ -66,11 +66,13 @@ pub async fn end_for_owner(change: &mut Change<'_>, user_id: Uuid, which: Which,
     let ended = sessions::revoke(change.db(), which, ending, change.now).await?;
     for id in &ended {
         change.tell_session(Kind::SessionRevoked, user_id, *id);
-        change.audit(
-            Entry::success("session_revoked", Category::Security, Some(user_id))
-                .in_session(*id)
-                .with(serde_json::json!({ "reason": ending.reason })),
-        );
+        let mut entry = Entry::success("session_revoked", Category::Security, Some(user_id))
+            .in_session(*id)
+            .with(serde_json::json!({ "reason": ending.reason }));
+        if ending.by != Actor::User {
+            (entry.actor, entry.actor_user_id) = (ending.by, None);
+        }
+        change.audit(entry);
     }
     Ok(ended)
 }

@@ -99,7 +99,7 @@ pub struct Asked {
 pub struct LoginAttempt {
     /// Whose sign-in.
     pub user_id: Uuid,
-    /// When the first factor was given, in milliseconds: it no longer counts once the password was changed after it.
+    /// When the first factor was given, in milliseconds: it no longer counts once a new password, or the wish to leave, voided earlier proofs.
     since: i64,
     /// The end, in milliseconds.
     expires_at: i64,

@@ -6,7 +6,7 @@ use entity::{
 };
 use uuid::Uuid;
 
-use super::{change::Change, failure::Failure, limit_sms};
+use super::{change::Change, check_code::Budget, failure::Failure, limit_sms};
 use crate::{
     app::App,
     crypto::{keyed_hash, opaque_token::OpaqueToken},
@@ -81,6 +81,8 @@ pub struct Letter {
     pub locale: String,
     /// Whether it arrives.
     pub delivery: Delivery,
+    /// Whose share of what text messages may cost it takes.
+    pub budget: Budget,
 }
 
 /// Writes the link's token and the message. A code by text message takes its share of what these may cost.
@@ -93,7 +95,7 @@ pub async fn run<R>(
     letter: Letter,
 ) -> Result<(), Failure<R>> {
     if challenge.channel == Channel::Sms {
-        limit_sms::take(app, change.asker(), &challenge.contact, change.now).await?;
+        limit_sms::take(app, change.asker(), (letter.budget, &challenge.contact), change.now).await?;
     }
     run_counted(app, change, challenge, secrets, link_of, letter).await
 }

@@ -10,6 +10,7 @@ use super::{
     failure::Failure,
     revoke_sessions,
     sign_up::judge_password,
+    void_proofs,
 };
 use crate::{
     app::App,
@@ -61,7 +62,8 @@ pub async fn run(app: &App, caller: &Caller, new_password: &str) -> Result<Outco
     }
     let revoked = revoke_sessions::end(&mut change, me, Which::AllOfBut(user.id, me.live.session.id), "password set").await?;
     change.audit(Entry::success("password_set", Category::Security, Some(user.id)).in_session(me.live.session.id));
-    tell_changed(app, caller, &mut change, &user).await?;
+    let challenges = tell_changed(app, caller, &mut change, &user).await?;
     change.commit().await?;
+    void_proofs::show(app, challenges, now).await;
     Ok(Outcome { user: with_password(user, hash, now), revoked })
 }

@@ -13,8 +13,10 @@ use serde_json::json;
 use super::{
     caller::Caller,
     change::Change,
+    check_code::Budget,
+    even_time,
     failure::Failure,
-    lockout, notify,
+    notify,
     send_code::{self, Letter, LinkOf, Meant, Secrets},
 };
 use crate::{
@@ -86,6 +88,10 @@ pub enum Refusal {
 
 /// Starts a sign-up.
 pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<Outcome, Failure<Vec<Refusal>>> {
+    even_time::of(Box::pin(begin(app, caller, input))).await
+}
+
+async fn begin(app: &App, caller: &Caller, input: Input) -> Result<Outcome, Failure<Vec<Refusal>>> {
     let now = app.clock.now();
     let parsed = parse(app, &input, now).map_err(Failure::Refused)?;
     app.rate_limits.take(Rule::SignUpPerIp, &ip_subject(caller.ip), now).await?;
@@ -95,7 +101,7 @@ pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<Outcome, Fa
             return Err(Failure::Refused(vec![Refusal::Weak(weakness)]));
         }
     }
-    app.rate_limits.take(Rule::CodesPerContact, &lockout::contact_limit_name(app, parsed.contact.as_str()), now).await?;
+    Budget::OfContact.take_send(app, caller, (parsed.contact.channel(), parsed.contact.as_str()), now).await?;
     app.rate_limits.take(Rule::CodesPerIp, &ip_subject(caller.ip), now).await?;
     let password_hash = match parsed.password.clone() {
         Some(password) => Some(app.passwords.hash(password).await?),
@@ -239,7 +245,7 @@ async fn write(
         Some(_) => Template::SignUpContactTaken {},
         None => Template::SignUpCode { challenge_id: challenge.id },
     };
-    let letter = Letter { template, locale: notify::locale(app, caller, owner), delivery: Delivery::Send };
+    let letter = Letter { template, locale: notify::locale(app, caller, owner), delivery: Delivery::Send, budget: Budget::OfContact };
     send_code::run(app, &mut change, challenge, secrets, link_of, letter).await?;
     let mut entry = Entry::success("sign_up", Category::Account, None).with(json!({ "channel": challenge.channel.as_str() }));
     entry.status = entity::user_audit_log::Status::Pending;

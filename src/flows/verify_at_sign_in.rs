@@ -15,9 +15,11 @@ use super::{
     ask_for_code::new_challenge,
     caller::Caller,
     change::Change,
+    check_code::Budget,
     confirm_sign_up,
     failure::Failure,
-    issue_tokens, lockout, notify, release_contact,
+    issue_tokens, notify,
+    release_contact::{self, Holders},
     second_step::{self, FirstFactor, Gate},
     send_code::{self, Letter, LinkOf, Meant},
     sign_in::{self, Outcome, SignedIn, find_device},
@@ -26,6 +28,7 @@ use super::{
 use crate::{
     app::App,
     clock::Timestamp,
+    domain::contact::Contact,
     ephemeral::{
         challenges::{Challenge, Purpose},
         rate_limits::{Rule, ip_subject},
@@ -55,10 +58,12 @@ pub async fn begin(
     write: SignIn<'_>,
     now: Timestamp,
 ) -> Result<Challenge, Failure<sign_in::Refusal>> {
-    if !app.reaches(contact.0) {
+    if !Contact::from_canonical(&contact.1).is_some_and(|contact| app.reaches_contact(&contact)) {
         return Err(Failure::Refused(sign_in::Refusal::ChannelDisabled));
     }
-    app.rate_limits.take(Rule::CodesPerContact, &lockout::contact_limit_name(app, &contact.1), now).await?;
+    // The password was right: what strangers ask for must not keep its owner out.
+    let budget = Budget::Own(user.id);
+    budget.take_send(app, caller, (contact.0, &contact.1), now).await?;
     app.rate_limits.take(Rule::CodesPerIp, &ip_subject(caller.ip), now).await?;
     let (challenge, secrets) = new_challenge(app, contact, Meant::Really, (Purpose::SignUp, Some(user.id), None), now);
     app.challenges.create(&challenge, now).await?;
@@ -67,7 +72,7 @@ pub async fn begin(
         return Err(Failure::Refused(sign_in::Refusal::CredentialsInvalid));
     }
     let template = Template::VerificationCode { challenge_id: challenge.id };
-    let letter = Letter { template, locale: notify::locale(app, caller, Some(user)), delivery: Delivery::Send };
+    let letter = Letter { template, locale: notify::locale(app, caller, Some(user)), delivery: Delivery::Send, budget };
     send_code::run(app, &mut change, &challenge, secrets, LinkOf::None, letter).await?;
     let mut entry = Entry::success("login", Category::Authentication, Some(user.id))
         .with(json!({ "channel": challenge.channel.as_str(), "verificationRequired": true }));
@@ -110,7 +115,7 @@ pub async fn finish(
         return Err(gone());
     }
     let user = storage::find_by_id(change.db(), user_id).await?.ok_or_else(gone)?;
-    release_contact::run(&mut change, contact, user_id).await?;
+    release_contact::run(&mut change, contact, user_id, Holders::Keep).await?;
     change.tell(if contact.0 == Channel::Email { Kind::EmailVerified } else { Kind::PhoneVerified }, user_id);
     change.audit(
         Entry::success("contact_verification", Category::Account, Some(user_id)).with(json!({ "channel": challenge.channel.as_str() })),

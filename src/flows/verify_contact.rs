@@ -14,8 +14,8 @@ use uuid::Uuid;
 use super::{
     ask_for_code::new_challenge,
     caller::{Caller, SignedIn},
-    change::Change,
-    change_contact::{self, Code, take_of_wanted},
+    change::{self, Change},
+    change_contact::{self, Code},
     check_code::Budget,
     failure::Failure,
     hold_account,
@@ -42,10 +42,29 @@ pub enum Refusal {
     ChannelDisabled,
 }
 
+impl Refusal {
+    /// As the audit log has it.
+    const fn code(self) -> &'static str {
+        match self {
+            Self::NothingToVerify => "NOT_FOUND",
+            Self::ChannelDisabled => "METHOD_DISABLED",
+        }
+    }
+}
+
 /// Sends it.
 pub async fn run(app: &App, caller: &Caller, channel: Channel) -> Result<Challenge, Failure<Refusal>> {
     let now = app.clock.now();
     let me = caller.signed_in().map_err(Failure::Unauthenticated)?;
+    let ended = ask(app, caller, me, channel, now).await;
+    if let Err(Failure::Refused(refusal)) = &ended {
+        let entry = Entry::failure("contact_verification", Category::Account, Some(me.live.user.id), refusal.code());
+        change::record(app, caller, vec![entry.in_session(me.live.session.id)], now).await?;
+    }
+    ended
+}
+
+async fn ask(app: &App, caller: &Caller, me: &SignedIn, channel: Channel, now: Timestamp) -> Result<Challenge, Failure<Refusal>> {
     if !app.reaches(channel) {
         return Err(Failure::Refused(Refusal::ChannelDisabled));
     }
@@ -53,9 +72,11 @@ pub async fn run(app: &App, caller: &Caller, channel: Channel) -> Result<Challen
     // Fresh, for an import or an administrator may just have given it.
     let user = storage::find_by_id(app.database.read(), user_id).await?;
     let contact = user.as_ref().and_then(|user| unverified(user, channel)).ok_or(Failure::Refused(Refusal::NothingToVerify))?;
+    if !app.reaches_contact(&contact) {
+        return Err(Failure::Refused(Refusal::ChannelDisabled));
+    }
     app.rate_limits.take(Rule::CodesPerIp, &ip_subject(caller.ip), now).await?;
-    app.rate_limits.take(Rule::CodesPerContact, &Budget::Own(user_id).limit_name(app, contact.as_str()), now).await?;
-    take_of_wanted(app, contact.as_str(), now).await?;
+    Budget::Wanted(user_id).take_send(app, caller, (channel, contact.as_str()), now).await?;
     let owner = find_owner(app, &contact).await?;
     let meant = if owner.is_some() { Meant::AsDecoy } else { Meant::Really };
     let about = (Purpose::ContactVerification, Some(user_id), None);

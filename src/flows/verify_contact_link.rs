@@ -2,20 +2,20 @@
 //!
 //! In the browser that asked, in the account's own session, or with the account's password it wipes nothing. Elsewhere whoever opens the link
 //! owns the address, and perhaps not the account: one that has proved nothing else loses its password, its devices and its sessions; one that
-//! has is not given away, and the password is asked for.
+//! has is not given away: its password is asked for and, where it has none, the browser that asked or a session of the account.
 
-use entity::{Channel, link_tokens, user_audit_log::Category, user_sessions::Actor, users};
+use entity::{Channel, link_tokens, user_audit_log::Category, users};
 use serde_json::json;
 
 use super::{
     caller::Caller,
-    change::Change,
+    change::{self, Change},
     confirm_contact, confirm_contact_change,
     failure::Failure,
     hold_account,
     lockout::Subject,
     prove_password::{self, Attempt, Proof},
-    release_contact,
+    release_contact::{self, Holders},
     verify_email::{Outcome, Refusal},
 };
 use crate::{
@@ -30,9 +30,8 @@ use crate::{
     storage::{
         attempt_counters,
         audit::Entry,
-        link_tokens as storage,
-        sessions::{self, Ending, Which},
-        spent_tokens, user_contacts, users as user_storage,
+        link_tokens as storage, spent_tokens,
+        users::{self as user_storage, counts_proof_since},
     },
 };
 
@@ -50,6 +49,24 @@ pub async fn run(
     typed: Option<&str>,
     now: Timestamp,
 ) -> Result<Outcome, Failure<Refusal>> {
+    let user_id = link.user_id;
+    let ended = verify(app, caller, link, typed, now).await;
+    if let Err(Failure::Refused(refusal)) = &ended
+        && let Some(code) = refusal.code()
+    {
+        let entry = Entry::failure("contact_verification", Category::Account, user_id, code).with(json!({ "link": true }));
+        change::record(app, caller, vec![entry], now).await?;
+    }
+    ended
+}
+
+async fn verify(
+    app: &App,
+    caller: &Caller,
+    link: link_tokens::Model,
+    typed: Option<&str>,
+    now: Timestamp,
+) -> Result<Outcome, Failure<Refusal>> {
     let invalid = || Failure::Refused(Refusal::TokenInvalid);
     if link.used_at.is_some() {
         return Err(invalid());
@@ -59,11 +76,14 @@ pub async fn run(
     }
     let user_id = link.user_id.ok_or_else(invalid)?;
     let user = user_storage::find_by_id(app.database.read(), user_id).await?;
-    let user = user.filter(|user| user.status == users::Status::Active).ok_or_else(invalid)?;
+    let counts = |user: &users::Model| user.status == users::Status::Active && counts_proof_since(user, link.created_at);
+    let user = user.filter(counts).ok_or_else(invalid)?;
     let effect = judge(app, caller, &user, &link, typed, now).await?;
     let mut change = Change::begin(app, caller, now).await?;
     hold_account::lock(&change, user_id).await?;
     change.lock("contact", &link.contact).await?;
+    // Once more, now that nobody else decides on this account: a new password may have voided it meanwhile.
+    user_storage::find_by_id_locked(change.db(), user_id).await?.filter(counts).ok_or_else(invalid)?;
     if !storage::consume(change.db(), &link.token_hash, link.purpose, now).await? {
         return Err(invalid());
     }
@@ -73,7 +93,11 @@ pub async fn run(
             return Err(invalid());
         }
     }
-    let proved = confirm_contact::prove(&mut change, user_id, (Channel::Email, &link.contact)).await;
+    let holders = match effect {
+        Effect::Keeps => Holders::Keep,
+        Effect::Wipes => Holders::Wipe,
+    };
+    let proved = confirm_contact::prove(&mut change, user_id, (Channel::Email, &link.contact), holders).await;
     proved.map_err(|failure| {
         failure.map(|refusal| match refusal {
             confirm_contact_change::Refusal::Taken(_) => Refusal::EmailTaken,
@@ -82,7 +106,7 @@ pub async fn run(
     })?;
     let wiped = matches!(effect, Effect::Wipes);
     if wiped {
-        wipe(&mut change, user_id).await?;
+        release_contact::wipe(&mut change, user_id, "contact proved elsewhere").await?;
     }
     let metadata = json!({ "channel": Channel::Email.as_str(), "link": true, "wiped": wiped });
     change.audit(Entry::success("contact_verification", Category::Account, Some(user_id)).with(metadata));
@@ -109,9 +133,11 @@ async fn judge(
     if asked_here || caller.signed_in().is_ok_and(|me| me.live.user.id == user.id) {
         return Ok(Effect::Keeps);
     }
-    let Some(typed) = typed else {
-        let stays_theirs = release_contact::has_another_proof(user, Channel::Email);
-        return if stays_theirs { Err(Failure::Refused(Refusal::CredentialsInvalid)) } else { Ok(Effect::Wipes) };
+    let (Some(typed), true) = (typed, user.password_hash.is_some()) else {
+        return match stands_in_the_way(user) {
+            Some(refusal) => Err(Failure::Refused(refusal)),
+            None => Ok(Effect::Wipes),
+        };
     };
     app.rate_limits.take(Rule::SignInPerIp, &ip_subject(caller.ip), now).await?;
     let password = Password::parse(typed, 1, app.config.passwords.max_length).ok();
@@ -126,13 +152,12 @@ async fn judge(
     }
 }
 
-/// Takes everything out of an account that somebody without a proof had set up.
-async fn wipe(change: &mut Change<'_>, user_id: uuid::Uuid) -> Result<(), Failure<Refusal>> {
-    let now = change.now;
-    user_contacts::wipe_proofs(change.db(), user_id, now).await?;
-    let ending = Ending { by: Actor::Security, reason: "contact proved elsewhere", suspicious: false };
-    for session_id in sessions::revoke(change.db(), Which::AllOf(user_id), ending, now).await? {
-        change.tell_session(entity::account_events::Kind::SessionRevoked, user_id, session_id);
+/// Why nobody who opens the link without more may prove the address of this account, if they may not: it is somebody's who has proved another
+/// contact.
+pub fn stands_in_the_way(user: &users::Model) -> Option<Refusal> {
+    match (release_contact::has_another_proof(user, Channel::Email), user.password_hash.is_some()) {
+        (false, _) => None,
+        (true, true) => Some(Refusal::PasswordRequired),
+        (true, false) => Some(Refusal::SessionRequired),
     }
-    Ok(())
 }

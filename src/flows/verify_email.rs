@@ -59,6 +59,10 @@ pub enum Refusal {
     TokenExpired,
     /// Not the password of the sign-up.
     CredentialsInvalid,
+    /// The account's password is needed, and none was typed.
+    PasswordRequired,
+    /// The account has no password: the link counts in the browser that asked for it, or where the account is signed in.
+    SessionRequired,
     /// Too many wrong ones.
     Locked {
         /// When it ends.
@@ -76,11 +80,13 @@ pub enum Refusal {
 
 impl Refusal {
     /// As the audit log has it; `None` where the check of the password has written it already.
-    const fn code(self) -> Option<&'static str> {
+    pub const fn code(self) -> Option<&'static str> {
         match self {
             Self::TokenInvalid => Some("TOKEN_INVALID"),
             Self::TokenExpired => Some("TOKEN_EXPIRED"),
             Self::CredentialsInvalid | Self::Locked { .. } => None,
+            Self::PasswordRequired => Some("CREDENTIALS_INVALID"),
+            Self::SessionRequired => Some("METHOD_DISABLED"),
             Self::UsernameInvalid => Some("USERNAME_INVALID"),
             Self::UsernameTaken => Some("USERNAME_TAKEN"),
             Self::EmailTaken => Some("EMAIL_TAKEN"),
@@ -91,7 +97,15 @@ impl Refusal {
 /// Verifies an address.
 pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<Outcome, Failure<Refusal>> {
     let now = app.clock.now();
-    let ended = verify(app, caller, input, now).await;
+    let hash = OpaqueToken::parse(&input.token);
+    let found = match &hash {
+        Some(hash) => storage::find_by_hash(app.database.read(), hash).await?.filter(|link| link.purpose == Purpose::EmailVerification),
+        None => None,
+    };
+    if let Some(link) = found.as_ref().filter(|link| link.user_id.is_some()) {
+        return verify_contact_link::run(app, caller, link.clone(), input.password.as_deref(), now).await;
+    }
+    let ended = verify(app, caller, found, input, now).await;
     if let Err(Failure::Refused(refusal)) = &ended
         && let Some(code) = refusal.code()
     {
@@ -100,14 +114,15 @@ pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<Outcome, Fa
     ended
 }
 
-async fn verify(app: &App, caller: &Caller, input: Input, now: Timestamp) -> Result<Outcome, Failure<Refusal>> {
+async fn verify(
+    app: &App,
+    caller: &Caller,
+    token: Option<link_tokens::Model>,
+    input: Input,
+    now: Timestamp,
+) -> Result<Outcome, Failure<Refusal>> {
     let username = parse_username(input.username.as_deref()).ok_or(Failure::Refused(Refusal::UsernameInvalid))?;
-    let hash = OpaqueToken::parse(&input.token).ok_or(Failure::Refused(Refusal::TokenInvalid))?;
-    let found = storage::find_by_hash(app.database.read(), &hash).await?;
-    if let Some(link) = found.filter(|link| link.purpose == Purpose::EmailVerification && link.user_id.is_some()) {
-        return verify_contact_link::run(app, caller, link, input.password.as_deref(), now).await;
-    }
-    let (token, sign_up) = find(app, &hash, now).await?;
+    let (token, sign_up) = find(app, token, now).await?;
     let typed_by = judge(app, caller, &sign_up, input.password.as_deref(), now).await?;
     let mut change = Change::begin(app, caller, now).await?;
     change.lock("contact", &sign_up.contact).await?;
@@ -118,25 +133,26 @@ async fn verify(app: &App, caller: &Caller, input: Input, now: Timestamp) -> Res
     if !spent_tokens::consume(change.db(), "challenge", &sign_up.challenge_id.to_string(), challenge_ends).await? {
         return Err(Failure::Refused(Refusal::TokenInvalid));
     }
-    let made = make_account::run(app, caller, &mut change, &sign_up, username, typed_by).await.map_err(|failure| {
+    let user = make_account::run(app, caller, &mut change, &sign_up, username, typed_by).await.map_err(|failure| {
         failure.map(|conflict| match conflict {
             Taken::Username => Refusal::UsernameTaken,
             Taken::Contact => Refusal::EmailTaken,
         })
     })?;
     change.commit().await?;
-    // The spent token has the last word; these let waiting tabs see how it ended.
+    // The spent token has the last word; this lets waiting tabs see how it ended.
     let _ = app.challenges.finish(sign_up.challenge_id, now).await;
-    for other in made.ended_challenges.into_iter().filter(|other| *other != sign_up.challenge_id) {
-        let _ = app.challenges.exhaust(other, now).await;
-    }
-    Ok(Outcome { email: sign_up.contact, verified_at: now, password_kept: made.user.password_hash.is_some() })
+    Ok(Outcome { email: sign_up.contact, verified_at: now, password_kept: user.password_hash.is_some() })
 }
 
-async fn find(app: &App, hash: &[u8], now: Timestamp) -> Result<(link_tokens::Model, pending_sign_ups::Model), Failure<Refusal>> {
+async fn find(
+    app: &App,
+    token: Option<link_tokens::Model>,
+    now: Timestamp,
+) -> Result<(link_tokens::Model, pending_sign_ups::Model), Failure<Refusal>> {
     let invalid = || Failure::Refused(Refusal::TokenInvalid);
     let db = app.database.read();
-    let token = storage::find_by_hash(db, hash).await?.filter(|token| token.purpose == Purpose::EmailVerification).ok_or_else(invalid)?;
+    let token = token.ok_or_else(invalid)?;
     if token.used_at.is_some() {
         return Err(invalid());
     }

@@ -281,6 +281,10 @@ const fn of_password(refusal: PasswordRefusal, path: &'static [&'static str]) ->
     }
 }
 
+const fn no_guesses(retry_after: Option<Duration>, path: &'static [&'static str]) -> Problem {
+    Problem { attempts_left: Some(0), retry_after, ..Problem::at(ProblemCode::TooManyAttempts, path) }
+}
+
 const fn of_weakness(weakness: Weakness, path: &'static [&'static str]) -> Problem {
     match weakness {
         Weakness::TooWeak => Problem::at(ProblemCode::PasswordTooWeak, path),
@@ -349,7 +353,7 @@ impl From<confirm_sign_up::Refusal> for Problem {
         match refusal {
             confirm_sign_up::Refusal::CodeInvalid { attempts_left } => Self { attempts_left, ..Self::at(ProblemCode::CodeInvalid, CODE) },
             confirm_sign_up::Refusal::CodeExpired => Self::at(ProblemCode::CodeExpired, CODE),
-            confirm_sign_up::Refusal::TooManyAttempts => Self { attempts_left: Some(0), ..Self::at(ProblemCode::TooManyAttempts, CODE) },
+            confirm_sign_up::Refusal::TooManyAttempts { retry_after } => no_guesses(retry_after, CODE),
             confirm_sign_up::Refusal::UsernameInvalid => Self::at(ProblemCode::UsernameInvalid, USERNAME),
             confirm_sign_up::Refusal::UsernameTaken => Self::at(ProblemCode::UsernameTaken, USERNAME),
             confirm_sign_up::Refusal::EmailTaken => Self::new(ProblemCode::EmailTaken),
@@ -363,7 +367,10 @@ impl From<verify_email::Refusal> for Problem {
         match refusal {
             verify_email::Refusal::TokenInvalid => Self::at(ProblemCode::TokenInvalid, TOKEN),
             verify_email::Refusal::TokenExpired => Self::at(ProblemCode::TokenExpired, TOKEN),
-            verify_email::Refusal::CredentialsInvalid => Self::at(ProblemCode::CredentialsInvalid, PASSWORD),
+            verify_email::Refusal::CredentialsInvalid | verify_email::Refusal::PasswordRequired => {
+                Self::at(ProblemCode::CredentialsInvalid, PASSWORD)
+            }
+            verify_email::Refusal::SessionRequired => Self::at(ProblemCode::MethodDisabled, TOKEN),
             verify_email::Refusal::Locked { until, now } => Self::new(ProblemCode::AccountLocked).until(until, now),
             verify_email::Refusal::UsernameInvalid => Self::at(ProblemCode::UsernameInvalid, USERNAME),
             verify_email::Refusal::UsernameTaken => Self::at(ProblemCode::UsernameTaken, USERNAME),
@@ -467,7 +474,7 @@ const fn of_proof(refusal: proof::Refusal, token: &'static [&'static str], code:
     match refusal {
         proof::Refusal::CodeInvalid { attempts_left } => Problem { attempts_left, ..Problem::at(ProblemCode::CodeInvalid, code) },
         proof::Refusal::CodeExpired => Problem::at(ProblemCode::CodeExpired, code),
-        proof::Refusal::TooManyAttempts => Problem { attempts_left: Some(0), ..Problem::at(ProblemCode::TooManyAttempts, code) },
+        proof::Refusal::TooManyAttempts { retry_after } => no_guesses(retry_after, code),
         proof::Refusal::TokenInvalid => Problem::at(ProblemCode::TokenInvalid, token),
         proof::Refusal::TokenExpired => Problem::at(ProblemCode::TokenExpired, token),
     }

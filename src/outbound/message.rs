@@ -114,6 +114,8 @@ pub enum Template {
         /// Where and when.
         sighting: Sighting,
     },
+    /// A contact that the account had, and never proved, is somebody else's.
+    ContactLost {},
     /// The account will be deleted.
     DeletionScheduled {
         /// When everything goes.
@@ -172,6 +174,7 @@ impl Template {
             Self::PasskeyRemoved(_) => "passkey_removed",
             Self::ProviderLinked { .. } => "provider_linked",
             Self::ProviderUnlinked { .. } => "provider_unlinked",
+            Self::ContactLost {} => "contact_lost",
             Self::DeletionScheduled { .. } => "deletion_scheduled",
             Self::DeletionCancelled {} => "deletion_cancelled",
             Self::AccountDeleted {} => "account_deleted",
@@ -224,6 +227,7 @@ impl Template {
             | Self::PasskeyRemoved(_)
             | Self::ProviderLinked { .. }
             | Self::ProviderUnlinked { .. }
+            | Self::ContactLost {}
             | Self::DeletionScheduled { .. }
             | Self::DeletionCancelled {}
             | Self::AccountDeleted {} => None,
@@ -263,6 +267,7 @@ impl Template {
             | Self::PasskeyRemoved(_)
             | Self::ProviderLinked { .. }
             | Self::ProviderUnlinked { .. }
+            | Self::ContactLost {}
             | Self::DeletionScheduled { .. }
             | Self::DeletionCancelled {}
             | Self::AccountDeleted {} => None,

@@ -238,6 +238,7 @@ impl Seen {
             | Template::PasswordReset { .. }
             | Template::ReauthenticationCode { .. }
             | Template::EmailChangeCode { .. }
+            | Template::ContactLost {}
             | Template::EmailChangeTaken {}
             | Template::PhoneChangeCode { .. }
             | Template::PhoneChangeTaken {}

@@ -46,6 +46,7 @@ pub fn one_of_each() -> Vec<Template> {
         Template::PasskeyRemoved(sighting.clone()),
         Template::ProviderLinked { provider: "Example".to_owned(), sighting: sighting.clone() },
         Template::ProviderUnlinked { provider: "Example".to_owned(), sighting },
+        Template::ContactLost {},
         Template::DeletionScheduled { until: at },
         Template::DeletionCancelled {},
         Template::AccountDeleted {},

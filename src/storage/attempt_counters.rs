@@ -18,9 +18,9 @@ use super::{
 /// How many failures lock, and for how long.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// This many within the window lock.
+    /// This many within any one window lock.
     pub failures: i32,
-    /// Without a failure for this long, counting begins anew.
+    /// How long a failure counts.
     pub window: Duration,
     /// How long each lock in a row holds; the last one repeats.
     pub locks: Vec<Duration>,
@@ -51,6 +51,13 @@ pub enum Reservation {
     },
 }
 
+/// Digits of an instant in `recent`: enough for every year that a database can hold, so that texts compare as numbers do.
+const STAMP: i32 = 15;
+
+fn stamp(at: Timestamp) -> String {
+    format!("{:015}", Ord::max(at.millis(), 0))
+}
+
 /// Counts an attempt, unless the counter is locked.
 pub async fn reserve(
     db: &impl ConnectionTrait,
@@ -60,34 +67,43 @@ pub async fn reserve(
     now: Timestamp,
 ) -> Result<Reservation, StorageError> {
     let last = policy.locks.len().saturating_sub(1);
-    // $1 id, $2 kind, $3 key, $4 user, $5 now, $6 start of the window, $7 failures, $8 in a row, $9… ends of the locks
+    // $1 id, $2 kind, $3 key, $4 user, $5 now, $6 start of the window, $7 in a row, $8 now in `recent`, $9 length of `recent`, $10 place of the
+    // failure that makes them enough, $11 and $12 the lock of a first failure, $13… ends of the locks
     let lock_end = policy.locks.iter().enumerate().map(|(n, _)| match n {
-        n if n == last => format!("ELSE {} ", parameter(db, 9 + n)),
-        n => format!("WHEN {n} THEN {} ", parameter(db, 9 + n)),
+        n if n == last => format!("ELSE {} ", parameter(db, 13 + n)),
+        n => format!("WHEN {n} THEN {} ", parameter(db, 13 + n)),
     });
-    let lock_end = if last == 0 { parameter(db, 9) } else { format!("CASE attempt_counters.locks {}END", lock_end.collect::<String>()) };
-    let failures = "(CASE WHEN attempt_counters.locked_until IS NOT NULL OR attempt_counters.last_failure_at <= $6 THEN 1 ELSE attempt_counters.failures + 1 END)";
+    let lock_end = if last == 0 { parameter(db, 13) } else { format!("CASE attempt_counters.locks {}END", lock_end.collect::<String>()) };
+    let recent = "substr(CAST($8 AS text) || (CASE WHEN attempt_counters.locked_until IS NOT NULL THEN '' ELSE attempt_counters.recent END), 1, \
+                  CAST($9 AS integer))";
+    let locks = format!("substr({recent}, CAST($10 AS integer), {STAMP}) > CAST($6 AS text)");
     let sql = format!(
-        "INSERT INTO attempt_counters (id, kind, key, user_id, failures, total, locks, locked_until, last_failure_at, created_at, updated_at) \
-         VALUES ($1, $2, $3, $4, 1, 1, 0, NULL, $5, $5, $5) \
+        "INSERT INTO attempt_counters (id, kind, key, user_id, failures, total, locks, locked_until, last_failure_at, created_at, updated_at, recent) \
+         VALUES ($1, $2, $3, $4, 1, 1, $11, $12, $5, $5, $5, CAST($8 AS text)) \
          ON CONFLICT (kind, key) DO UPDATE SET \
-         failures = {failures}, \
+         failures = length({recent}) / {STAMP}, \
          total = attempt_counters.total + 1, \
-         locks = attempt_counters.locks + (CASE WHEN {failures} >= $7 THEN 1 ELSE 0 END), \
-         locked_until = (CASE WHEN {failures} >= $7 THEN {lock_end} ELSE NULL END), \
-         last_failure_at = $5, updated_at = $5 \
-         WHERE (attempt_counters.locked_until IS NULL OR attempt_counters.locked_until <= $5) AND attempt_counters.total < $8 \
+         locks = attempt_counters.locks + (CASE WHEN {locks} THEN 1 ELSE 0 END), \
+         locked_until = (CASE WHEN {locks} THEN {lock_end} ELSE NULL END), \
+         last_failure_at = $5, updated_at = $5, recent = {recent} \
+         WHERE (attempt_counters.locked_until IS NULL OR attempt_counters.locked_until <= $5) AND attempt_counters.total < $7 \
          RETURNING *"
     );
+    let enough = Ord::max(policy.failures, 1);
+    let first_locks = enough == 1;
     let mut values: Vec<Value> = vec![
         new_id.into(),
         counted.kind.into(),
         counted.key.to_vec().into(),
         counted.user_id.into(),
         now.into(),
-        (now - policy.window).into(),
-        policy.failures.into(),
+        stamp(now - policy.window).into(),
         policy.in_a_row.into(),
+        stamp(now).into(),
+        enough.saturating_mul(STAMP).into(),
+        (enough - 1).saturating_mul(STAMP).saturating_add(1).into(),
+        i32::from(first_locks).into(),
+        policy.locks.first().filter(|_| first_locks).map(|lock| now + *lock).into(),
     ];
     values.extend(policy.locks.iter().map(|lock| Value::from(now + *lock)));
     let row = db.query_one_raw(Statement::from_sql_and_values(db.get_database_backend(), sql, values)).await?;
@@ -107,10 +123,11 @@ fn parameter(db: &impl ConnectionTrait, number: usize) -> String {
     }
 }
 
-/// Takes an attempt back that was never checked, and the lock that it alone had brought.
-pub async fn give_back(db: &impl ConnectionTrait, counted: &Counted<'_>, policy: &Policy, now: Timestamp) -> Result<(), StorageError> {
+/// Takes the newest attempt back, which was right or never checked, and the lock that it had brought: the others count as if it had never been.
+pub async fn give_back(db: &impl ConnectionTrait, counted: &Counted<'_>, now: Timestamp) -> Result<(), StorageError> {
     use attempt_counters::Column;
-    let locked = Expr::col(Column::LockedUntil).gt(now).and(Expr::col(Column::Failures).gte(policy.failures));
+    // Nothing is counted while it is locked, so this one was among those that locked it, and without it they are too few.
+    let locked = Expr::col(Column::LockedUntil).gt(now);
     attempt_counters::Entity::update_many()
         .col_expr(Column::Locks, Expr::case(locked.clone(), Expr::col(Column::Locks).sub(1)).finally(Expr::col(Column::Locks)).into())
         .col_expr(
@@ -119,6 +136,7 @@ pub async fn give_back(db: &impl ConnectionTrait, counted: &Counted<'_>, policy:
         )
         .col_expr(Column::Failures, Expr::col(Column::Failures).sub(1))
         .col_expr(Column::Total, Expr::col(Column::Total).sub(1))
+        .col_expr(Column::Recent, Expr::cust(format!("substr(recent, {})", STAMP + 1)))
         .filter(Column::Kind.eq(counted.kind))
         .filter(Column::Key.eq(counted.key.to_vec()))
         .filter(Column::Failures.gt(0))

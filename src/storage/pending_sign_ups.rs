@@ -1,7 +1,7 @@
 //! Sign-ups before their contact is proved.
 
-use entity::{Channel, Timestamp, pending_sign_ups};
-use sea_orm::{ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use entity::{Timestamp, pending_sign_ups};
+use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 use uuid::Uuid;
 
 use super::error::StorageError;
@@ -32,16 +32,15 @@ pub async fn insert_within(db: &impl ConnectionTrait, row: pending_sign_ups::Mod
     Ok(older.into_iter().map(|row| row.challenge_id).collect())
 }
 
-/// Removes every pending sign-up of a contact, once it belongs to a user. Returns their challenges.
-pub async fn consume_all_of_contact(db: &impl ConnectionTrait, channel: Channel, contact: &str) -> Result<Vec<Uuid>, StorageError> {
-    let of_contact = Condition::all().add(pending_sign_ups::Column::Channel.eq(channel)).add(pending_sign_ups::Column::Contact.eq(contact));
-    let challenges: Vec<Uuid> = pending_sign_ups::Entity::find()
-        .select_only()
-        .column(pending_sign_ups::Column::ChallengeId)
-        .filter(of_contact.clone())
-        .into_tuple()
-        .all(db)
+/// Once a contact belongs to a user: the sign-up that was finished goes, and the others can never be, like those that are begun from now on.
+/// Whoever began them sees no difference.
+pub async fn finish(db: &impl ConnectionTrait, finished: &pending_sign_ups::Model) -> Result<(), StorageError> {
+    pending_sign_ups::Entity::delete_by_id(finished.id).exec(db).await?;
+    pending_sign_ups::Entity::update_many()
+        .col_expr(pending_sign_ups::Column::Decoy, Expr::value(true))
+        .filter(pending_sign_ups::Column::Channel.eq(finished.channel))
+        .filter(pending_sign_ups::Column::Contact.eq(finished.contact.as_str()))
+        .exec(db)
         .await?;
-    pending_sign_ups::Entity::delete_many().filter(of_contact).exec(db).await?;
-    Ok(challenges)
+    Ok(())
 }

@@ -63,6 +63,18 @@ fn without_pending(update: UpdateMany<users::Entity>, channel: Channel) -> Updat
         .col_expr(columns.pending_challenge_id, Expr::value(Option::<Uuid>::None))
 }
 
+/// Voids what was sent before and has not come back yet: proofs of contacts, and contacts that wait for theirs.
+pub(super) fn without_proofs(update: UpdateMany<users::Entity>, now: Timestamp) -> UpdateMany<users::Entity> {
+    let update = without_pending(without_pending(update, Channel::Email), Channel::Sms);
+    update.col_expr(users::Column::ProofsVoidBefore, Expr::value(now))
+}
+
+/// The same by itself.
+pub async fn void_proofs(db: &impl ConnectionTrait, id: Uuid, now: Timestamp) -> Result<(), StorageError> {
+    without_proofs(update(id, now), now).exec(db).await?;
+    Ok(())
+}
+
 /// Lets a contact wait for its proof, in the place of another that did.
 pub async fn insert_pending(
     db: &impl ConnectionTrait,
@@ -143,7 +155,7 @@ pub async fn delete(db: &impl ConnectionTrait, id: Uuid, channel: Channel, now: 
 
 /// Takes from a user everything that was set up by whoever never proved a contact: the password, the factors, the identities and the devices.
 pub async fn wipe_proofs(db: &impl ConnectionTrait, id: Uuid, now: Timestamp) -> Result<(), StorageError> {
-    update(id, now)
+    without_proofs(update(id, now), now)
         .col_expr(users::Column::PasswordHash, Expr::value(Option::<String>::None))
         .col_expr(users::Column::LastPasswordChangeAt, Expr::value(now))
         .col_expr(users::Column::TotpSecretSealed, Expr::value(Option::<Vec<u8>>::None))

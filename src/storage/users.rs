@@ -8,7 +8,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::error::StorageError;
+use super::{error::StorageError, user_contacts::without_proofs};
 
 /// The user with this id.
 pub async fn find_by_id(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<users::Model>, StorageError> {
@@ -266,8 +266,14 @@ pub struct ProvedContact<'a> {
     pub channel: Channel,
     /// In canonical form.
     pub contact: &'a str,
-    /// When the proof was asked for: what came before the last change of the password no longer counts.
+    /// When the proof was asked for: what came before the account voided earlier ones no longer counts.
     pub since: Timestamp,
+}
+
+/// Whether a proof that was asked for then still counts for an account: a new password and the wish to leave void all earlier ones.
+#[must_use]
+pub fn counts_proof_since(user: &users::Model, asked_at: Timestamp) -> bool {
+    user.proofs_void_before.is_none_or(|void| void <= asked_at)
 }
 
 impl ProvedContact<'_> {
@@ -279,7 +285,7 @@ impl ProvedContact<'_> {
             Channel::Sms => (&user.phone, user.phone_verified_at),
         };
         let is_theirs = verified_at.is_some() && contact.as_deref() == Some(self.contact);
-        is_theirs && user.last_password_change_at.is_none_or(|changed| changed <= self.since)
+        is_theirs && counts_proof_since(user, self.since)
     }
 
     /// The same for the database, of an account that may be used.
@@ -288,18 +294,18 @@ impl ProvedContact<'_> {
             Channel::Email => (users::Column::Email, users::Column::EmailVerifiedAt),
             Channel::Sms => (users::Column::Phone, users::Column::PhoneVerifiedAt),
         };
-        let changed = users::Column::LastPasswordChangeAt;
+        let void = users::Column::ProofsVoidBefore;
         Condition::all()
             .add(users::Column::Id.eq(id))
             .add(users::Column::Status.eq(users::Status::Active))
             .add(contact.eq(self.contact))
             .add(verified_at.is_not_null())
-            .add(Condition::any().add(changed.is_null()).add(changed.lte(self.since)))
+            .add(Condition::any().add(void.is_null()).add(void.lte(self.since)))
     }
 }
 
 /// Notes a sign-in by a proved contact, and locks the row for the rest of the transaction; false where the account is no longer active, the
-/// contact no longer its own, or the proof older than its password.
+/// contact no longer its own, or the proof void.
 pub async fn advance_sign_in_by_contact(
     db: &impl ConnectionTrait,
     id: Uuid,
@@ -320,20 +326,20 @@ pub struct FirstFactor<'a> {
 }
 
 /// Notes a sign-in whose second factor was given, and locks the row for the rest of the transaction; false where the account is no longer active,
-/// the contact no longer its own, or the password was changed since the first factor.
+/// the contact no longer its own, or the first factor older than what voids earlier proofs.
 pub async fn advance_sign_in_by_second_factor(
     db: &impl ConnectionTrait,
     id: Uuid,
     first: FirstFactor<'_>,
     now: Timestamp,
 ) -> Result<bool, StorageError> {
-    let changed = users::Column::LastPasswordChangeAt;
+    let void = users::Column::ProofsVoidBefore;
     let still = match first.proved {
         Some(proved) => proved.condition(id),
         None => Condition::all()
             .add(users::Column::Id.eq(id))
             .add(users::Column::Status.eq(users::Status::Active))
-            .add(Condition::any().add(changed.is_null()).add(changed.lte(first.since))),
+            .add(Condition::any().add(void.is_null()).add(void.lte(first.since))),
     };
     let update = users::Entity::update_many().col_expr(users::Column::LastLoginAt, Expr::value(now)).filter(still);
     Ok(update.exec(db).await?.rows_affected == 1)
@@ -360,8 +366,9 @@ pub async fn set_first_password(db: &impl ConnectionTrait, id: Uuid, new_hash: &
     set_password(db, wanted, new_hash, now).await
 }
 
+/// With a new password, whatever waited for a proof waits no more.
 async fn set_password(db: &impl ConnectionTrait, wanted: Condition, new_hash: &str, now: Timestamp) -> Result<bool, StorageError> {
-    let result = users::Entity::update_many()
+    let result = without_proofs(users::Entity::update_many(), now)
         .col_expr(users::Column::PasswordHash, Expr::value(new_hash))
         .col_expr(users::Column::LastPasswordChangeAt, Expr::value(now))
         .col_expr(users::Column::UpdatedAt, Expr::value(now))

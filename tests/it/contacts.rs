@@ -3,10 +3,12 @@
 mod change_email;
 mod change_phone;
 mod cross_use;
+mod holders;
 mod hostile;
 mod links;
 mod races;
 mod records;
+mod taken_or_free;
 mod undo;
 mod verification;
 

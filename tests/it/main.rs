@@ -22,6 +22,7 @@ mod conformance;
 mod contacts;
 mod contract;
 mod crypto;
+mod documents;
 mod ephemeral;
 mod events;
 mod hostile_input;

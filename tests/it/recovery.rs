@@ -4,6 +4,7 @@ mod disown;
 mod first_password;
 mod reset;
 mod unlock;
+mod voided;
 
 use super::sign_in_by_code::{HOUR, MINUTE, SECOND, account, account_without_password, other_than, set_status, state_of, without_buckets};
 

@@ -5,15 +5,16 @@ mod cross_use;
 mod journeys;
 mod likeness;
 mod links;
+mod phones;
 
 use std::time::Duration;
 
 use entity::users;
-use sea_orm::{ActiveValue::Set, EntityTrait};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::support::{Challenge, Gateway, Member, Visitor};
+use super::support::{Challenge, Gateway, Member, PASSWORD, Visitor};
 
 pub const SECOND: Duration = Duration::from_secs(1);
 pub const MINUTE: Duration = Duration::from_mins(1);
@@ -39,6 +40,22 @@ pub async fn account_without_password(gateway: &Gateway, contact: &str) -> Membe
     let member = visitor.confirm(&challenge, &gateway.next_message(contact).await.code()).await;
     gateway.next_message(contact).await;
     member
+}
+
+/// An account as an import makes it: the contact was never proved, and the password is [`PASSWORD`].
+pub async fn imported(gateway: &Gateway, contact: &str) -> users::Model {
+    let now = gateway.clock.now();
+    let hash = gateway.app().passwords.hash(postern::domain::password::Password::parse(PASSWORD, 1, 128).unwrap()).await.unwrap();
+    let by_email = contact.contains('@');
+    let user = users::Model {
+        email: by_email.then(|| contact.to_owned()),
+        phone: (!by_email).then(|| contact.to_owned()),
+        password_hash: Some(hash),
+        ..users::Model::new(gateway.app().entropy.uuid(now), now)
+    };
+    let row = users::ActiveModel::from(user.clone()).reset_all();
+    users::Entity::insert(row).exec_without_returning(&gateway.database().await).await.unwrap();
+    user
 }
 
 pub async fn set_status(gateway: &Gateway, member: &Member, status: users::Status) {

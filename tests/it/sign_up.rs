@@ -1,5 +1,6 @@
 //! Sign-up, by e-mail and by phone.
 
+mod alike;
 mod codes;
 mod contacts;
 mod journeys;

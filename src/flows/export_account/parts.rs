@@ -52,6 +52,7 @@ pub(super) fn account(user: &users::Model) -> Value {
         "lastPasswordChangeAt": at(user.last_password_change_at),
         "lastSignInAt": at(user.last_login_at),
         "deletionScheduledAt": at(user.deletion_scheduled_at),
+        "proofsVoidBefore": at(user.proofs_void_before),
         "metadata": user.metadata,
         "createdAt": at(user.created_at),
         "updatedAt": at(user.updated_at),
@@ -117,7 +118,7 @@ pub(super) fn link(link: &link_tokens::Model) -> Value {
     })
 }
 
-/// A message, without its code and link.
+/// A message, without its code and link. Whether it was sent or discarded is not told: that can depend on whose a contact is.
 pub(super) fn message(message: &messages::Model) -> Value {
     json!({
         "id": message.id,
@@ -126,8 +127,7 @@ pub(super) fn message(message: &messages::Model) -> Value {
         "template": message.template,
         "parameters": message.parameters,
         "locale": message.locale,
-        "state": word(&message.state),
-        "sentAt": at(message.sent_at),
+        "ended": message.state != messages::State::Pending,
         "createdAt": at(message.created_at),
     })
 }

@@ -2,7 +2,7 @@
 
 use entity::Channel;
 
-use super::{CODE, Problem, ProblemCode, TOKEN};
+use super::{CODE, Problem, ProblemCode, TOKEN, no_guesses};
 use crate::flows::{cancel_email_change, change_contact, confirm_contact_change, remove_phone, verify_contact};
 
 impl From<change_contact::Refusal> for Problem {
@@ -30,9 +30,7 @@ impl From<confirm_contact_change::Refusal> for Problem {
                 Self { attempts_left, ..Self::at(ProblemCode::CodeInvalid, CODE) }
             }
             confirm_contact_change::Refusal::CodeExpired => Self::at(ProblemCode::CodeExpired, CODE),
-            confirm_contact_change::Refusal::TooManyAttempts => {
-                Self { attempts_left: Some(0), ..Self::at(ProblemCode::TooManyAttempts, CODE) }
-            }
+            confirm_contact_change::Refusal::TooManyAttempts { retry_after } => no_guesses(retry_after, CODE),
             confirm_contact_change::Refusal::Taken(Channel::Email) => Self::new(ProblemCode::EmailTaken),
             confirm_contact_change::Refusal::Taken(Channel::Sms) => Self::new(ProblemCode::PhoneTaken),
         }

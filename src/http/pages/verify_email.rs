@@ -30,10 +30,13 @@ impl Page for VerifyEmail {
 
     async fn look(&self, visit: &Visit<'_>, met: Met<'_>) -> Result<View, Trouble> {
         let looked = settle("look_at_verification", look_at_verification::run(visit.app, &visit.caller, &visit.token).await)??;
+        if looked.asks == Asks::AnotherBrowser {
+            return Ok(View::of("verify_email", "another_browser").about("address", looked.contact).for_owner(looked.locale));
+        }
         let mut view = View::of("verify_email", "ask").about("address", looked.contact.clone()).for_owner(looked.locale);
         let mut form = Ask::by_link(PATH, &visit.token);
         match looked.asks {
-            Asks::Nothing => {}
+            Asks::Nothing | Asks::AnotherBrowser => {}
             Asks::PasswordOfSignUp => view = view.explained_by("elsewhere"),
             Asks::PasswordOfAccount => view = view.explained_by("account_elsewhere"),
         }

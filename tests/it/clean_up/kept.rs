@@ -58,6 +58,7 @@ impl<'a> Table<'a> {
 fn counter(id: Uuid, kind: &str, user_id: Option<Uuid>, at: Timestamp) -> attempt_counters::Model {
     attempt_counters::Model {
         id,
+        recent: format!("{:015}", 7),
         kind: kind.to_owned(),
         key: id.as_bytes().to_vec(),
         user_id,

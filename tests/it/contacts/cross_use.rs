@@ -1,11 +1,15 @@
-//! Codes of contacts count for nothing else, and no other code counts for them.
+//! The whole matrix: each code, right as it is, at every operation that takes codes.
+
+use std::collections::BTreeSet;
 
 use entity::users;
+use postern::ephemeral::challenges::{Challenge as Stored, Purpose, State};
 use sea_orm::{EntityTrait, sea_query::Expr};
+use serde_json::json;
 
 use super::{change_email, change_phone, confirm_email, confirm_phone, verification};
 use crate::{
-    sign_in_by_code::{account_without_password, without_buckets},
+    sign_in_by_code::{MINUTE, account_without_password, state_of, without_buckets},
     support::{Answer, Challenge, Gateway, Member},
 };
 
@@ -56,18 +60,49 @@ async fn a_code_is_good_for_its_own_operation_alone() {
     let unproved = users::Entity::update_many().col_expr(users::Column::Phone, Expr::value("+66812345678"));
     unproved.exec(&gateway.database().await).await.unwrap();
     let sent = one_of_each(&gateway, &ada).await;
-    let of_contacts = ["confirmContact", "confirmEmailChange", "confirmPhoneChange"];
+    assert_eq!(sent.iter().map(|(own, ..)| *own).collect::<BTreeSet<_>>(), OPERATIONS.into());
     for (own, challenge, code) in &sent {
         for operation in OPERATIONS.into_iter().filter(|operation| operation != own) {
-            if of_contacts.contains(own) || of_contacts.contains(&operation) {
-                let problem = answer(&ada, operation, challenge, code).await.expect_problem("CODE_INVALID");
-                assert!(problem["attemptsLeft"].is_null(), "{own} at {operation}: {problem}");
-            }
+            let problem = answer(&ada, operation, challenge, code).await.expect_problem("CODE_INVALID");
+            assert!(problem["attemptsLeft"].is_null(), "{own} at {operation}: {problem}");
         }
+        let untouched = json!({"state": "PENDING", "attemptsLeft": 3});
+        assert_eq!(state_of(&ada.visitor, challenge).await, untouched, "{own}: none of them is counted");
     }
-    for own in of_contacts {
+    // The new password of the reset ends the others, so it comes last.
+    for own in ["confirmContact", "confirmEmailChange", "confirmPhoneChange", "reauthenticate", "confirmSignUp", "signInWithCode"] {
         let (_, challenge, code) = sent.iter().find(|(operation, ..)| *operation == own).unwrap();
         answer(&ada, own, challenge, code).await.expect_done();
     }
     gateway.expect_undelivered();
+}
+
+// B5: nor does any of them take the code of a sign-in that looked risky.
+#[tokio::test]
+async fn a_code_that_a_risk_asked_for_is_good_for_none_of_them() {
+    let gateway = without_buckets().await;
+    let ada = account_without_password(&gateway, "ada@example.com").await;
+    let (app, now) = (gateway.app(), gateway.clock.now());
+    let id = app.entropy.uuid(now);
+    let stored = Stored {
+        id,
+        purpose: Purpose::Risk,
+        channel: entity::Channel::Email,
+        contact: "ada@example.com".to_owned(),
+        user_id: Some(ada.user_id.parse().unwrap()),
+        subject: Some(ada.session_id.parse().unwrap()),
+        code_hash: Some(postern::crypto::keyed_hash::code_hash(&app.key_ring, id, "123456")),
+        attempts_left: 3,
+        state: State::Pending,
+        created_at: now,
+        expires_at: now + 10 * MINUTE,
+        resend_at: now,
+    };
+    app.challenges.create(&stored, now).await.unwrap();
+    let challenge = Challenge { id: id.to_string(), fields: serde_json::Value::Null };
+    for operation in OPERATIONS {
+        let problem = answer(&ada, operation, &challenge, "123456").await.expect_problem("CODE_INVALID");
+        assert!(problem["attemptsLeft"].is_null(), "{operation}: {problem}");
+    }
+    assert_eq!(state_of(&ada.visitor, &challenge).await, json!({"state": "PENDING", "attemptsLeft": 3}));
 }

@@ -135,3 +135,56 @@ async fn a_challenge_tells_how_it_ended() {
     }
     gateway.expect_undelivered();
 }
+
+// C14: what is refused leaves a row too.
+#[tokio::test]
+async fn every_refusal_leaves_a_row() {
+    let gateway = without_buckets().await;
+    let ada = member(&gateway, "ada@example.com").await;
+    change_email(&ada, "nothing like an address").await.expect_problem("EMAIL_INVALID");
+    change_email(&ada, "ada@example.com").await.expect_problem("INVALID_INPUT");
+    super::change_phone(&ada, "12").await.expect_problem("PHONE_INVALID");
+    verification::request(&ada, "EMAIL").await.expect_problem("NOT_FOUND");
+    let phone = crate::sign_in_by_code::account_without_password(&gateway, "+66812345678").await;
+    remove_phone(&phone).await.expect_problem("LAST_SIGN_IN_METHOD");
+    let step = |name: &str, code: &str| (name.to_owned(), Status::Failure, Some(code.to_owned()), true, true);
+    assert_eq!(
+        recorded(&gateway).await,
+        [
+            step("email_change", "EMAIL_INVALID"),
+            step("email_change", "INVALID_INPUT"),
+            step("phone_change", "PHONE_INVALID"),
+            step("contact_verification", "NOT_FOUND"),
+            step("phone_removed", "LAST_SIGN_IN_METHOD"),
+        ]
+    );
+    let challenge = ada.visitor.request_sign_in_code("ada@example.com").await;
+    ada.visitor.try_resend(&challenge).await.expect_problem("RESEND_TOO_SOON");
+    let query = Entity::find().filter(Column::EventType.eq("challenge_resent"));
+    let row = query.one(&gateway.database().await).await.unwrap().unwrap();
+    assert_eq!((row.status, row.result_code.as_deref()), (Status::Failure, Some("RESEND_TOO_SOON")));
+    assert_eq!(row.user_id.unwrap().to_string(), ada.user_id);
+    gateway.expect_undelivered();
+}
+
+// C14: an attempt at a reset that came too often was one.
+#[tokio::test]
+async fn every_attempt_at_a_reset_is_kept() {
+    let gateway = Gateway::start().await;
+    let ada = member(&gateway, "ada@example.com").await;
+    gateway.advance(Duration::from_hours(1));
+    for email in ["ada@example.com", "nobody@example.com"] {
+        for _ in 0..5 {
+            gateway.visitor().request_password_reset(email).await;
+        }
+        gateway.visitor().try_request_password_reset(json!({"email": email})).await.expect_error("RATE_LIMITED");
+    }
+    let rows = entity::password_reset_attempts::Entity::find().all(&gateway.database().await).await.unwrap();
+    for (email, user_id) in [("ada@example.com", Some(ada.user_id)), ("nobody@example.com", None)] {
+        let of_contact: Vec<_> = rows.iter().filter(|row| row.contact == email).collect();
+        assert_eq!(of_contact.len(), 6);
+        assert!(of_contact.iter().all(|row| row.user_id.map(|id| id.to_string()) == user_id));
+        assert_eq!(of_contact.iter().filter(|row| row.token_generated).count(), if user_id.is_some() { 5 } else { 0 });
+    }
+    gateway.expect_undelivered();
+}

@@ -65,7 +65,8 @@ async fn a_block_a_country_and_everybody_are_capped() {
         config.sms.sender = Some(sender);
         config.sms.per_block = a_day(3);
         config.sms.per_country = a_day(5);
-        config.sms.in_all = a_day(7);
+        // A quarter of it at once.
+        config.sms.in_all = a_day(28);
     })
     .await;
     let number = |prefix: &str, last: u32| format!("{prefix}{last}");

@@ -147,6 +147,7 @@ async fn every_row_comes_back_as_it_went_in() {
         round_trip(&scratch, link).await;
         let counter = attempt_counters::Model {
             id: id(),
+            recent: format!("{:015}", 7),
             kind: "password".to_owned(),
             key: hash.clone(),
             user_id,

@@ -202,3 +202,25 @@ async fn other_methods_are_told_what_is_allowed() {
         assert_eq!((page.status, page.header("allow")), (405, "GET,HEAD,POST"));
     }
 }
+
+// A link of an account that has a number and no password says where it counts, and asks for no password that there is not.
+#[tokio::test]
+async fn a_link_that_counts_elsewhere_says_so() {
+    use entity::users;
+    use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
+    let gateway = gateway().await;
+    let member = crate::sign_in_by_code::account_without_password(&gateway, "+66812345678").await;
+    let give =
+        users::Entity::update_many().col_expr(users::Column::Email, Expr::value(ADA)).filter(users::Column::Phone.eq("+66812345678"));
+    give.exec(&gateway.database().await).await.unwrap();
+    let query = "mutation { requestContactVerification(input: {channel: EMAIL}) { problems { code } } }";
+    member.graphql(query, serde_json::json!({})).await.expect_done();
+    let link = local(gateway.next_message(ADA).await.link.as_ref().unwrap());
+    let stranger = gateway.visitor();
+    let page = Browser::of(&stranger).open(&link).await.expect(200, "Open this link where you asked for it");
+    assert!(!page.has_form());
+    Browser::speaking(&stranger, "th").open(&link).await.expect(200, "โปรดเปิดลิงก์นี้ในเบราว์เซอร์ที่ขอข้อความ");
+    let browser = Browser::of(&member.visitor);
+    let page = browser.open(&link).await.expect(200, "Confirm your address");
+    browser.press(&page, &[]).await.expect(200, "Your address is confirmed");
+}

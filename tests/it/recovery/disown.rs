@@ -69,3 +69,36 @@ async fn every_session_of_the_disowned_device_ends() {
     assert_eq!(socket.closed().await.code, 4401);
     owner.me().await;
 }
+
+// A14, C2: an address that was given up has no say over the account any more.
+#[tokio::test]
+async fn a_link_to_an_address_that_was_given_up_does_nothing() {
+    use entity::users;
+    use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
+    let gateway = without_buckets().await;
+    account(&gateway, "ada@example.com").await;
+    let session = gateway.app_user().sign_in("ada@example.com", PASSWORD).await;
+    let token = gateway.next_message("ada@example.com").await.link_token();
+    let moved = users::Entity::update_many()
+        .col_expr(users::Column::Email, Expr::value("new@example.com"))
+        .filter(users::Column::Email.eq("ada@example.com"));
+    moved.exec(&gateway.database().await).await.unwrap();
+    gateway.visitor().try_disown(&token).await.expect_problem("TOKEN_INVALID");
+    assert!(session.me().await.is_object());
+}
+
+// After a new password, who signs in on that device is somebody who knows it: the old link is about its own session alone.
+#[tokio::test]
+async fn an_old_link_ends_no_session_that_a_new_password_began() {
+    let gateway = without_buckets().await;
+    let owner = account(&gateway, "ada@example.com").await;
+    let shared = gateway.app_user().sign_in("ada@example.com", PASSWORD).await;
+    let token = gateway.next_message("ada@example.com").await.link_token();
+    gateway.advance(super::SECOND);
+    owner.try_change_password(PASSWORD, super::NEW).await.expect_done();
+    let after = shared.visitor.sign_in("ada@example.com", super::NEW).await;
+    let ended = gateway.visitor().try_disown(&token).await.expect_done();
+    assert_eq!(ended["sessionId"], shared.session_id.as_str());
+    assert!(after.me().await.is_object());
+    gateway.expect_undelivered();
+}

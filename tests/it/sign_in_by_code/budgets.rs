@@ -157,3 +157,77 @@ async fn strangers_do_not_spend_the_sends_of_a_known_device() {
     let challenge = owner.visitor.request_sign_in_code("ada@example.com").await;
     owner.visitor.sign_in_with_code(&challenge, &gateway.next_message("ada@example.com").await.code()).await;
 }
+
+// B2: ten in 24 hours are what counts: a right code brings none back to life that is too old, and none is forgotten before its time.
+#[tokio::test]
+async fn a_wrong_code_counts_for_a_day_and_no_longer() {
+    let gateway = without_buckets().await;
+    account(&gateway, "ada@example.com").await;
+    let wrong = async || {
+        let stranger = gateway.visitor();
+        let challenge = stranger.request_sign_in_code("ada@example.com").await;
+        gateway.next_message("ada@example.com").await;
+        stranger.try_sign_in_with_code(&challenge, "00000x").await.expect_field()["problems"][0].clone()
+    };
+    let right = async || {
+        let visitor = gateway.visitor();
+        let challenge = visitor.request_sign_in_code("ada@example.com").await;
+        let code = gateway.next_message("ada@example.com").await.code();
+        visitor.sign_in_with_code(&challenge, &code).await;
+        gateway.next_message("ada@example.com").await;
+    };
+    for _ in 0..9 {
+        assert_eq!(wrong().await["code"], "CODE_INVALID");
+    }
+    gateway.advance(20 * HOUR);
+    right().await;
+    gateway.advance(20 * HOUR);
+    assert_eq!(wrong().await["code"], "CODE_INVALID");
+    right().await;
+    // Eight a day, for days: never ten in 24 hours.
+    for _ in 0..24 {
+        gateway.advance(3 * HOUR);
+        assert_eq!(wrong().await["code"], "CODE_INVALID");
+    }
+    right().await;
+    // Those of the last day, and these, are ten; that the newest are wrong does not make the others younger.
+    for _ in 0..2 {
+        assert_eq!(wrong().await["code"], "CODE_INVALID");
+    }
+    let refused = wrong().await;
+    assert_eq!((&refused["code"], &refused["retryAfterSeconds"]), (&json!("TOO_MANY_ATTEMPTS"), &json!(24 * 3600)));
+    gateway.advance(24 * HOUR);
+    right().await;
+}
+
+// C6: five in 15 minutes lock, and not five in an hour.
+#[tokio::test]
+async fn five_wrong_passwords_lock_within_a_quarter_of_an_hour_alone() {
+    let gateway = without_buckets().await;
+    account(&gateway, "ada@example.com").await;
+    for email in ["ada@example.com", "nobody@example.com"] {
+        for _ in 0..12 {
+            gateway.visitor().try_sign_in(email, "not the password").await.expect_problem("CREDENTIALS_INVALID");
+            gateway.advance(4 * MINUTE);
+        }
+        // With those of 4, 8 and 12 minutes ago.
+        for _ in 0..2 {
+            gateway.visitor().try_sign_in(email, "not the password").await.expect_problem("CREDENTIALS_INVALID");
+        }
+        gateway.visitor().try_sign_in(email, PASSWORD).await.expect_problem("ACCOUNT_LOCKED");
+    }
+    gateway.expect_undelivered();
+}
+
+// B2: guesses are counted for their address too, whatever the codes are for.
+#[tokio::test]
+async fn guesses_take_a_share_of_their_address() {
+    let gateway = Gateway::start().await;
+    let visitor = gateway.visitor();
+    let challenge = visitor.sign_up("ada@example.com", PASSWORD).await;
+    for _ in 0..10 {
+        visitor.try_confirm(&challenge, "00000x").await.expect_field();
+    }
+    visitor.try_confirm(&challenge, "00000x").await.expect_error("RATE_LIMITED");
+    gateway.expect_undelivered();
+}

@@ -1,12 +1,11 @@
 //! A code counts for what it was sent for, for whom, and for nothing else.
 
-use postern::ephemeral::challenges::{Challenge as Stored, Purpose, State};
 use serde_json::{Value, json};
 
-use super::{MINUTE, account_without_password, state_of, without_buckets};
+use super::{account_without_password, state_of, without_buckets};
 use crate::support::{Answer, Challenge, Gateway, Member, PASSWORD};
 
-/// What codes are sent for. Whatever is added here is tried at all the others, and they at it.
+/// What codes to sign in and to get back in are sent for, begun and answered by turns; those of contacts join them in `contacts::cross_use`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Use {
     SignUp,
@@ -16,9 +15,6 @@ enum Use {
 }
 
 const ALL: [Use; 4] = [Use::SignUp, Use::SignIn, Use::PasswordReset, Use::Reauthentication];
-
-/// What codes will be sent for: no operation takes them yet.
-const WITHOUT_AN_OPERATION: [Purpose; 4] = [Purpose::EmailChange, Purpose::PhoneChange, Purpose::ContactVerification, Purpose::Risk];
 
 /// An account, and who is signed in to it.
 struct Person<'a> {
@@ -80,37 +76,6 @@ async fn a_code_for_one_thing_does_no_other() {
         purpose.answer(&person, &challenge, &code).await.expect_done();
     }
     gateway.expect_undelivered();
-}
-
-// B5: the same for what has no operation of its own yet.
-#[tokio::test]
-async fn no_operation_takes_a_code_that_was_never_sent_for_it() {
-    let gateway = without_buckets().await;
-    let email = "person@example.com".to_owned();
-    let person = Person { gateway: &gateway, member: account_without_password(&gateway, &email).await, email };
-    let (app, now) = (gateway.app(), gateway.clock.now());
-    for purpose in WITHOUT_AN_OPERATION {
-        let id = app.entropy.uuid(now);
-        let stored = Stored {
-            id,
-            purpose,
-            channel: entity::Channel::Email,
-            contact: person.email.clone(),
-            user_id: Some(person.member.user_id.parse().unwrap()),
-            subject: Some(person.member.session_id.parse().unwrap()),
-            code_hash: Some(postern::crypto::keyed_hash::code_hash(&app.key_ring, id, "123456")),
-            attempts_left: 3,
-            state: State::Pending,
-            created_at: now,
-            expires_at: now + 10 * MINUTE,
-            resend_at: now,
-        };
-        app.challenges.create(&stored, now).await.unwrap();
-        let challenge = Challenge { id: id.to_string(), fields: Value::Null };
-        for operation in ALL {
-            refuses(operation, &person, &challenge, "123456", &format!("{purpose:?}")).await;
-        }
-    }
 }
 
 // B5: of two accounts, one's code does nothing for the other.

@@ -1,0 +1,36 @@
+//! Ends what was sent to the contacts of an account and has not come back yet: with a new password, and when its owner leaves.
+//!
+//! The account's row says since when (`proofs_void_before`), and that decides. What is known by name is ended besides, so that pages see it.
+
+use entity::{link_tokens::Purpose, users};
+use uuid::Uuid;
+
+use super::change::Change;
+use crate::{
+    app::App,
+    clock::Timestamp,
+    ephemeral::challenges::AFTERLIFE,
+    storage::{error::StorageError, link_tokens as links, spent_tokens},
+};
+
+/// What could begin a session, set a password or prove a contact.
+const KEYS: [Purpose; 4] = [Purpose::PasswordReset, Purpose::MagicLink, Purpose::Invitation, Purpose::EmailVerification];
+
+/// Ends the links that are out, and the codes of the same messages; returns the challenges of those. `before` is the account as it was.
+pub async fn run(app: &App, change: &Change<'_>, before: &users::Model) -> Result<Vec<Uuid>, StorageError> {
+    let mut challenges = links::list_live_challenges(change.db(), before.id, &KEYS, change.now).await?;
+    links::consume_all_of_user(change.db(), before.id, &KEYS, change.now).await?;
+    challenges.extend([before.pending_email_challenge_id, before.pending_phone_challenge_id].into_iter().flatten());
+    let kept_until = change.now + app.config.codes.ttl + AFTERLIFE;
+    for challenge in &challenges {
+        spent_tokens::consume(change.db(), "challenge", &challenge.to_string(), kept_until).await?;
+    }
+    Ok(challenges)
+}
+
+/// Lets their pages say so, after the commit: the database has had the last word.
+pub async fn show(app: &App, challenges: Vec<Uuid>, now: Timestamp) {
+    for challenge in challenges {
+        let _ = app.challenges.exhaust(challenge, now).await;
+    }
+}
