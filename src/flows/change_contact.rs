@@ -97,6 +97,9 @@ async fn ask(app: &App, caller: &Caller, me: &SignedIn, input: Input, now: Times
     let contact = parse(app, input).map_err(Failure::Refused)?;
     let channel = contact.channel();
     let user_id = me.live.user.id;
+    if is_own(&me.live.user, &contact) {
+        return Err(Failure::Refused(Refusal::Unchanged(channel)));
+    }
     app.rate_limits.take(Rule::CodesPerIp, &ip_subject(caller.ip), now).await?;
     Budget::Wanted(user_id).take_send(app, caller, (channel, contact.as_str()), now).await?;
     let owner = find_owner(app, &contact).await?;
@@ -125,6 +128,15 @@ async fn ask(app: &App, caller: &Caller, me: &SignedIn, input: Input, now: Times
     }
     let user = storage::find_by_id(app.database.write(), user.id).await?.unwrap_or(user);
     Ok(Outcome { user, challenge })
+}
+
+/// Whether the account has proved it; what is remembered of the account may be a moment old.
+fn is_own(user: &users::Model, contact: &Contact) -> bool {
+    let (own, verified_at) = match contact.channel() {
+        Channel::Email => (&user.email, user.email_verified_at),
+        Channel::Sms => (&user.phone, user.phone_verified_at),
+    };
+    verified_at.is_some() && own.as_deref() == Some(contact.as_str())
 }
 
 fn parse(app: &App, input: Input) -> Result<Contact, Refusal> {

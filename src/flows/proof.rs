@@ -96,7 +96,7 @@ pub async fn find_link(app: &App, token: &str, purpose: Purpose, now: Timestamp)
 
 impl Proof {
     /// The challenge that the code answers, or would have.
-    pub const fn challenge_id(&self) -> Option<Uuid> {
+    const fn challenge_id(&self) -> Option<Uuid> {
         match self {
             Self::Code(challenge) => Some(challenge.id),
             Self::Link(link) => link.challenge_id,

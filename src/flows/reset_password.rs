@@ -148,15 +148,13 @@ async fn reset(app: &App, caller: &Caller, proof: &Proof, new: Password, now: Ti
     change.lock("sessions", &user.id.simple().to_string()).await?;
     let ending = Ending { by: Actor::User, reason: "password reset", suspicious: false };
     let revoked = revoke_sessions::end_for_owner(&mut change, user.id, Which::AllOf(user.id), ending).await?;
-    let mut challenges = tell_changed(app, caller, &mut change, &user).await?;
+    let challenges = tell_changed(app, caller, &mut change, &user).await?;
     unlock(app, &mut change, &user).await?;
     if let Some(attempt) = attempt_of(proof) {
         attempts::mark_success(change.db(), attempt).await?;
     }
     change.audit(Entry::success("password_reset", Category::Security, Some(user.id)));
     change.commit().await?;
-    // Its own is done.
-    challenges.retain(|challenge| Some(*challenge) != proof.challenge_id());
     void_proofs::show(app, challenges, now).await;
     Ok(Outcome { revoked })
 }

@@ -69,8 +69,8 @@ async fn a_code_is_good_for_its_own_operation_alone() {
         let untouched = json!({"state": "PENDING", "attemptsLeft": 3});
         assert_eq!(state_of(&ada.visitor, challenge).await, untouched, "{own}: none of them is counted");
     }
-    // The new password of the reset ends the others, so it comes last.
-    for own in ["confirmContact", "confirmEmailChange", "confirmPhoneChange", "reauthenticate", "confirmSignUp", "signInWithCode"] {
+    // In an order in which none ends the others; the new password of the reset would.
+    for own in ["reauthenticate", "confirmContact", "confirmPhoneChange", "signInWithCode", "confirmEmailChange", "confirmSignUp"] {
         let (_, challenge, code) = sent.iter().find(|(operation, ..)| *operation == own).unwrap();
         answer(&ada, own, challenge, code).await.expect_done();
     }
