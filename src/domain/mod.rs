@@ -11,5 +11,6 @@ pub mod picture;
 pub mod picture_file;
 pub mod profile;
 pub mod profile_edit;
+pub mod provider_person;
 pub mod username;
 pub mod ways_in;

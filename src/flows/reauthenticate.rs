@@ -17,6 +17,7 @@ use super::{
     failure::Failure,
     issue_tokens,
     lockout::{PasswordCounter, Subject},
+    oauth_trip::{self, Intent},
     proof,
     prove_password::{self, Attempt, Proof},
     refresh_session::{self, Outcome},
@@ -30,7 +31,9 @@ use crate::{
         challenges::Purpose,
         rate_limits::{Rule, ip_subject},
     },
-    storage::{attempt_counters, audit::Entry, known_devices, sessions, sessions::Branches, users as user_storage},
+    storage::{
+        attempt_counters, audit::Entry, error::StorageError, identities, known_devices, sessions, sessions::Branches, users as user_storage,
+    },
 };
 
 /// With what.
@@ -43,6 +46,13 @@ pub enum Given {
         challenge_id: String,
         /// As typed.
         code: String,
+    },
+    /// What came back from a provider that is linked.
+    OAuth {
+        /// That came back with the browser.
+        code: String,
+        /// What the client kept.
+        code_verifier: String,
     },
 }
 
@@ -60,14 +70,19 @@ pub enum Refusal {
     },
     /// The code is none.
     Code(proof::Refusal),
-    /// The account has something better than a code by now.
+    /// The account has something better than that by now.
     MethodDisabled,
+    /// Nothing came back from the provider.
+    OAuth(oauth_trip::Refusal),
+    /// Somebody else did.
+    OtherIdentity,
 }
 
 /// A proof, to be used up by the change that follows.
 enum Proved {
     Password(PasswordCounter),
     Code(super::proof::Proof),
+    OAuth(oauth_trip::Taken),
 }
 
 /// Proves it.
@@ -88,13 +103,22 @@ pub async fn run(app: &App, caller: &Caller, given: Given) -> Result<Outcome, Fa
                     Refusal::Code(refusal) => refusal.code(),
                     _ => "METHOD_DISABLED",
                 };
-                let entry = Entry::failure("reauthentication", Category::Authentication, Some(me.live.user.id), code);
-                change::record(app, caller, vec![entry.in_session(me.live.session.id)], now).await?;
+                refused(app, caller, me, code, now).await?;
             }
             Proved::Code(checked?)
         }
+        Given::OAuth { code, code_verifier } => {
+            let collected = oauth_trip::collect(app, (&code, &code_verifier), Intent::Reauthenticate, Some(me.live.session.id), now).await;
+            if let Err(Failure::Refused(refusal)) = &collected {
+                refused(app, caller, me, refusal.code(), now).await?;
+            }
+            Proved::OAuth(collected.map_err(|failure| failure.map(Refusal::OAuth))?)
+        }
     };
     let result = make_recent(app, caller, me, &proved, now).await;
+    if let (Proved::OAuth(_), Err(Failure::Refused(refusal))) = (&proved, &result) {
+        refused(app, caller, me, if *refusal == Refusal::OtherIdentity { "IDENTITY_CONFLICT" } else { "METHOD_DISABLED" }, now).await?;
+    }
     if let Proved::Code(code) = &proved {
         match &result {
             Ok(_) => code.finish(app, now).await,
@@ -102,6 +126,12 @@ pub async fn run(app: &App, caller: &Caller, given: Given) -> Result<Outcome, Fa
         }
     }
     result
+}
+
+/// Writes down what proved nothing.
+async fn refused(app: &App, caller: &Caller, me: &SignedIn, code: &'static str, now: Timestamp) -> Result<(), StorageError> {
+    let entry = Entry::failure("reauthentication", Category::Authentication, Some(me.live.user.id), code);
+    change::record(app, caller, vec![entry.in_session(me.live.session.id)], now).await
 }
 
 /// The code must have been asked for by this very session, and count for the account as it is now.
@@ -119,7 +149,7 @@ async fn check_own_code(
     }
     let user = user_storage::find_by_id(app.database.write(), me.live.user.id).await?.ok_or_else(unknown)?;
     let wanted = (challenge.channel, challenge.contact.clone());
-    if !request_reauthentication_code::channels(app, &user).contains(&wanted) {
+    if !request_reauthentication_code::channels(app, &user).await?.contains(&wanted) {
         return Err(Failure::Refused(Refusal::MethodDisabled));
     }
     let checked = check_code::run(app, challenge, code, Budget::Own(me.live.session.id), now).await.map_err(refused)?;
@@ -140,6 +170,10 @@ async fn make_recent(app: &App, caller: &Caller, me: &SignedIn, proved: &Proved,
             }
             "otp"
         }
+        Proved::OAuth(taken) => {
+            by_identity(&change, me, taken).await?;
+            "fed"
+        }
     };
     if !sessions::advance_authentication(change.db(), me.live.session.id, with_method(&me.live.session, method), now).await? {
         return Err(Failure::Unauthenticated(super::caller::Reason::SessionEnded));
@@ -158,6 +192,19 @@ async fn make_recent(app: &App, caller: &Caller, me: &SignedIn, proved: &Proved,
     }
     let tokens = issue_tokens::run(app, &session, &user, None, now)?;
     Ok(Outcome { session, user, tokens })
+}
+
+/// The account at the provider must be linked to this user; where a second factor is on, it is not enough.
+async fn by_identity(change: &Change<'_>, me: &SignedIn, taken: &oauth_trip::Taken) -> Result<(), Failure<Refusal>> {
+    let ended = || Failure::Unauthenticated(super::caller::Reason::SessionEnded);
+    let user = user_storage::find_by_id_locked(change.db(), me.live.user.id).await?.ok_or_else(ended)?;
+    if user.totp_enabled_at.is_some() {
+        return Err(Failure::Refused(Refusal::MethodDisabled));
+    }
+    let linked = identities::find(change.db(), &taken.identity.issuer, &taken.identity.subject).await?;
+    let linked = linked.filter(|linked| linked.user_id == user.id).ok_or(Failure::Refused(Refusal::OtherIdentity))?;
+    identities::advance_use(change.db(), linked.id, taken.identity.shown_email.as_deref(), change.now).await?;
+    if taken.spend(change).await? { Ok(()) } else { Err(Failure::Refused(Refusal::OAuth(oauth_trip::Refusal::CodeInvalid))) }
 }
 
 /// Checks the password of the signed-in user, under the allowance of the device that the session is on.

@@ -1,13 +1,14 @@
 //! Takes the phone number off an account, where something else is left to sign in with.
 
 use entity::{Channel, account_events::Kind, user_audit_log::Category, users};
+use sea_orm::DatabaseTransaction;
 
-use super::{caller::Caller, change::Change, failure::Failure, hold_account, notify};
+use super::{caller::Caller, change::Change, failure::Failure, hold_account, notify, provider_identity};
 use crate::{
     app::App,
     domain::ways_in::WaysIn,
     outbound::message::Template,
-    storage::{audit::Entry, known_devices, user_contacts, users as storage},
+    storage::{audit::Entry, error::StorageError, identities, known_devices, user_contacts, users as storage},
 };
 
 /// Why not.
@@ -29,7 +30,7 @@ pub async fn run(app: &App, caller: &Caller) -> Result<users::Model, Failure<Ref
         return Ok(before);
     }
     if before.phone.is_some() {
-        let left = WaysIn { phone: None, ..ways_in(&before) };
+        let left = WaysIn { phone: None, ..ways_in(app, change.db(), &before).await? };
         if !left.any() {
             return Err(Failure::Refused(Refusal::LastSignInMethod));
         }
@@ -54,11 +55,12 @@ pub async fn run(app: &App, caller: &Caller) -> Result<users::Model, Failure<Ref
 }
 
 /// How somebody can sign in as it is.
-pub fn ways_in(user: &users::Model) -> WaysIn {
-    WaysIn {
+pub async fn ways_in(app: &App, db: &DatabaseTransaction, user: &users::Model) -> Result<WaysIn, StorageError> {
+    Ok(WaysIn {
         email: user.email.is_some().then_some(user.email_verified_at.is_some()),
         phone: user.phone.is_some().then_some(user.phone_verified_at.is_some()),
         username: user.username.is_some(),
         password: user.password_hash.is_some(),
-    }
+        identities: provider_identity::count_usable(app, &identities::list_of_user(db, user.id).await?),
+    })
 }

@@ -9,7 +9,7 @@ use super::{
     change::{self, Change},
     check_code::Budget,
     failure::Failure,
-    notify,
+    notify, provider_identity,
     send_code::{self, Letter, LinkOf, Meant},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
         rate_limits::{Rule, ip_subject},
     },
     outbound::message::{Delivery, Template},
-    storage::{audit::Entry, users as storage},
+    storage::{audit::Entry, error::StorageError, identities, users as storage},
 };
 
 /// Why not.
@@ -30,13 +30,18 @@ pub enum Refusal {
 }
 
 /// By which channels a code may prove again who is there: none where the account has something better.
-pub fn channels(app: &App, user: &users::Model) -> Vec<(Channel, String)> {
-    if user.password_hash.is_some() {
-        return Vec::new();
+pub async fn channels(app: &App, user: &users::Model) -> Result<Vec<(Channel, String)>, StorageError> {
+    if user.password_hash.is_some() || has_linked(app, user).await? {
+        return Ok(Vec::new());
     }
     let email = user.email.clone().filter(|_| user.email_verified_at.is_some()).map(|email| (Channel::Email, email));
     let phone = user.phone.clone().filter(|_| user.phone_verified_at.is_some()).map(|phone| (Channel::Sms, phone));
-    email.into_iter().chain(phone).filter(|(channel, _)| app.reaches(*channel)).collect()
+    Ok(email.into_iter().chain(phone).filter(|(channel, _)| app.reaches(*channel)).collect())
+}
+
+/// Whether the account has a provider to prove it by.
+pub async fn has_linked(app: &App, user: &users::Model) -> Result<bool, StorageError> {
+    Ok(provider_identity::count_usable(app, &identities::list_of_user(app.database.write(), user.id).await?) > 0)
 }
 
 /// Sends it.
@@ -47,7 +52,7 @@ pub async fn run(app: &App, caller: &Caller, channel: Channel) -> Result<Challen
     // Fresh, for the cached row may be older than the last change of password.
     let user = storage::find_by_id(app.database.write(), me.live.user.id).await?;
     let user = user.ok_or(Failure::Refused(Refusal::MethodDisabled))?;
-    let Some(target) = channels(app, &user).into_iter().find(|(offered, _)| *offered == channel) else {
+    let Some(target) = channels(app, &user).await?.into_iter().find(|(offered, _)| *offered == channel) else {
         let entry = Entry::failure("reauthentication", Category::Authentication, Some(user.id), "METHOD_DISABLED").in_session(session_id);
         change::record(app, caller, vec![entry], now).await?;
         return Err(Failure::Refused(Refusal::MethodDisabled));

@@ -1,6 +1,6 @@
 //! The contacts of users: proved, waiting for their proof, lost. Each change is one conditional write, so that of two that race one is told.
 
-use entity::{Channel, Timestamp, known_devices, users};
+use entity::{Channel, Timestamp, auth_providers, known_devices, users};
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, UpdateMany,
     sea_query::{Expr, ExprTrait},
@@ -141,13 +141,14 @@ pub async fn delete(db: &impl ConnectionTrait, id: Uuid, channel: Channel, now: 
     Ok(without_pending(update, channel).exec(db).await?.rows_affected == 1)
 }
 
-/// Takes from a user everything that was set up by whoever never proved a contact: the password and the devices.
+/// Takes from a user everything that was set up by whoever never proved a contact: the password, the linked providers and the devices.
 pub async fn wipe_proofs(db: &impl ConnectionTrait, id: Uuid, now: Timestamp) -> Result<(), StorageError> {
     update(id, now)
         .col_expr(users::Column::PasswordHash, Expr::value(Option::<String>::None))
         .col_expr(users::Column::LastPasswordChangeAt, Expr::value(now))
         .exec(db)
         .await?;
+    auth_providers::Entity::delete_many().filter(auth_providers::Column::UserId.eq(id)).exec(db).await?;
     known_devices::Entity::delete_many().filter(known_devices::Column::UserId.eq(id)).exec(db).await?;
     Ok(())
 }

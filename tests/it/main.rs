@@ -38,6 +38,7 @@ mod pages;
 mod passwords;
 mod pre_hijack;
 mod profile;
+mod providers;
 mod races;
 mod recovery;
 mod secrets;

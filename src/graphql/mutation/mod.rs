@@ -7,6 +7,7 @@ mod contacts;
 mod leaving;
 mod password;
 mod profile;
+mod provider;
 mod session;
 mod sign_in;
 mod sign_up;
@@ -22,4 +23,5 @@ pub struct Mutation(
     contacts::ContactMutation,
     leaving::LeavingMutation,
     avatar::AvatarMutation,
+    provider::ProviderMutation,
 );

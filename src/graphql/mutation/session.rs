@@ -84,6 +84,18 @@ pub enum ReauthenticationProof {
     Password(String),
     /// A code, for an account that has nothing better.
     Code(ChallengeAnswer),
+    /// After `beginOAuth` with the intent REAUTHENTICATE.
+    Oauth(OAuthAnswer),
+}
+
+/// What came back from a provider.
+#[derive(InputObject)]
+#[graphql(name = "OAuthAnswer")]
+pub struct OAuthAnswer {
+    /// The one-time code that came back to `redirectUri`.
+    code: String,
+    /// What the client kept.
+    code_verifier: String,
 }
 
 impl From<ReauthenticationProof> for reauthenticate::Given {
@@ -91,6 +103,7 @@ impl From<ReauthenticationProof> for reauthenticate::Given {
         match proof {
             ReauthenticationProof::Password(password) => Self::Password(password),
             ReauthenticationProof::Code(answer) => Self::Code { challenge_id: answer.challenge_id.0, code: answer.code },
+            ReauthenticationProof::Oauth(answer) => Self::OAuth { code: answer.code, code_verifier: answer.code_verifier },
         }
     }
 }

@@ -234,12 +234,17 @@ impl Session {
 
     /// With what `reauthenticate` takes now: where a second factor is on, a code by e-mail or SMS is not enough.
     async fn reauthentication_methods(&self, ctx: &Context<'_>) -> Result<Vec<ReauthenticationMethod>> {
-        let user = owner(ctx, self.0.user_id).await?;
+        let (app, user) = (ctx.app()?, owner(ctx, self.0.user_id).await?);
+        let mut methods = Vec::new();
         if user.password_hash.is_some() {
-            return Ok(vec![ReauthenticationMethod::Password]);
+            methods.push(ReauthenticationMethod::Password);
         }
-        let channels = request_reauthentication_code::channels(ctx.app()?, &user);
-        Ok(channels.into_iter().map(|(channel, _)| ReauthenticationMethod::from(channel)).collect())
+        if user.totp_enabled_at.is_none() && request_reauthentication_code::has_linked(app, &user).await.map_err(error::storage)? {
+            methods.push(ReauthenticationMethod::OAuth);
+        }
+        let channels = request_reauthentication_code::channels(app, &user).await.map_err(error::storage)?;
+        methods.extend(channels.into_iter().map(|(channel, _)| ReauthenticationMethod::from(channel)));
+        Ok(methods)
     }
 
     async fn trusted(&self, ctx: &Context<'_>) -> Result<bool> {

@@ -10,13 +10,14 @@ use super::{
     activity::ActivityConnection,
     pending_contact::PendingContact,
     session_connection::{SessionConnection, SessionFilter},
+    sign_in_outcome::Identity,
 };
 use crate::{
     domain::profile_edit,
     graphql::{
         connection::PageArguments,
         context::ContextExt,
-        loaders::{PasswordCounterOf, load},
+        loaders::{IdentitiesOf, PasswordCounterOf, load},
         scalar::{Date, DateTime, Json},
     },
 };
@@ -191,6 +192,12 @@ impl User {
 
     async fn last_password_change_at(&self) -> Option<DateTime> {
         self.0.last_password_change_at.map(DateTime)
+    }
+
+    /// Accounts at providers that this user can sign in with.
+    async fn identities(&self, ctx: &Context<'_>) -> Result<Vec<Identity>> {
+        let linked = load(ctx, IdentitiesOf(self.0.id)).await?.unwrap_or_default();
+        Ok(linked.into_iter().map(Identity::from).collect())
     }
 
     async fn sessions(
