@@ -36,6 +36,7 @@ use crate::{
         breaches::{BreachFault, Breaches},
         own_texts::TextProblems,
         pictures::{PictureFault, Pictures},
+        providers::{CannotAsk, Providers},
         render::{RenderError, Renderer},
     },
     storage::{
@@ -98,6 +99,8 @@ pub struct App {
     pub breaches: Breaches,
     /// Where avatars lie.
     pub pictures: Pictures,
+    /// Accounts elsewhere that people sign in with.
+    pub providers: Providers,
     /// How many files there may be at once.
     pub picture_room: Room,
     /// Languages of messages.
@@ -140,6 +143,9 @@ pub enum StartError {
     /// Avatars.
     #[error("avatars: {0}")]
     Pictures(#[from] PictureFault),
+    /// Providers.
+    #[error("providers: {0}")]
+    Providers(#[from] CannotAsk),
     /// Signing keys.
     #[error("signing keys: {0}")]
     SigningKeys(#[from] SigningKeyFault),
@@ -182,6 +188,7 @@ impl App {
         let renderer = Arc::new(renderer(&config)?);
         let breaches = Breaches::open(&config.passwords)?;
         let pictures = Pictures::open(&config.avatars)?;
+        let providers = Providers::open(&config.providers, &config.oauth, &clock)?;
         let courier = Bell::default();
         let activity = Activity::default();
         let app = Arc::new(Self {
@@ -206,6 +213,7 @@ impl App {
             activity,
             breaches,
             pictures,
+            providers,
             picture_room: Room::default(),
         });
         app.start_tasks(supervisor)?;

@@ -11,10 +11,12 @@ mod links;
 mod lockout;
 mod mail;
 mod messages;
+mod oauth;
 mod pages;
 mod passwords;
 mod phones;
 mod profile;
+mod providers;
 mod rate_limits;
 mod reader;
 mod redis;
@@ -48,10 +50,12 @@ pub use self::{
     lockout::Lockout,
     mail::Mail,
     messages::Messages,
+    oauth::OAuth,
     pages::Pages,
     passwords::Passwords,
     phones::Phones,
     profile::{Profile, ProfileField},
+    providers::{ClientKey, Provider, ProviderKind},
     rate_limits::{Rate, RateLimits},
     reader::{Problem, Setting},
     redis::Redis,
@@ -117,6 +121,10 @@ pub struct Config {
     pub clean_up: CleanUp,
     /// Pictures of people.
     pub avatars: Avatars,
+    /// Accounts elsewhere that people sign in with, by their ids.
+    pub providers: Vec<Provider>,
+    /// The round trip to them.
+    pub oauth: OAuth,
     /// The log.
     pub telemetry: Telemetry,
 }
@@ -210,6 +218,8 @@ impl Config {
             accounts: Accounts::read(&mut reader),
             clean_up: CleanUp::read(&mut reader),
             avatars: Avatars::read(&mut reader, &data_dir),
+            oauth: OAuth::read(&mut reader),
+            providers: Provider::read_all(&mut reader),
             telemetry: Telemetry::read(&mut reader),
             data_dir,
             http,
@@ -258,6 +268,9 @@ impl Config {
         if self.mode == Mode::Production && self.sms.sender.is_some() && self.sms.allowed_countries.is_empty() {
             warnings
                 .push("sms.allowed_countries is not set: codes go to every country, and dear ones are a business of fraudsters".to_owned());
+        }
+        if !self.providers.is_empty() && self.oauth.redirect_uris.is_empty() {
+            warnings.push("oauth.redirect_uris is not set: nobody who signs in with a provider could come back".to_owned());
         }
         warnings
     }

@@ -1,6 +1,6 @@
 //! Takes each setting from file and environment, remembers what it means, and collects every problem.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, fmt, time::Duration};
 
 use figment::{
     Figment, Metadata, Profile, Provider,
@@ -16,7 +16,7 @@ const LONGEST: Duration = Duration::from_hours(3650 * 24);
 #[derive(Clone, Debug)]
 pub struct Setting {
     /// The name in the file, dotted: `http.listen`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// The default, or what it follows from.
     pub default: String,
     /// What it is for.
@@ -31,7 +31,7 @@ impl Setting {
     /// The environment variable: `POSTERN_HTTP__LISTEN`.
     #[must_use]
     pub fn variable(&self) -> String {
-        variable(self.name)
+        variable(&self.name)
     }
 }
 
@@ -70,13 +70,17 @@ impl Provider for Environment<'_> {
         for (variable, text) in self.0.iter().filter(|(_, text)| !text.is_empty()) {
             let Some(name) = variable.strip_prefix("POSTERN_") else { continue };
             let name = name.to_ascii_lowercase();
-            match name.split_once("__") {
-                None => drop(root.insert(name, Raw::from(text.as_str()))),
-                Some((section, key)) => {
-                    if let Raw::Dict(_, section) = root.entry(section.to_owned()).or_insert_with(|| Raw::from(Dict::new())) {
-                        section.insert(key.to_owned(), Raw::from(text.as_str()));
-                    }
+            let mut sections: Vec<&str> = name.split("__").collect();
+            let key = sections.pop().unwrap_or_default();
+            let inner = sections.into_iter().try_fold(&mut root, |outer, section| {
+                match outer.entry(section.to_owned()).or_insert_with(|| Raw::from(Dict::new())) {
+                    Raw::Dict(_, inner) => Some(inner),
+                    _ => None,
                 }
+            });
+            // A name that is both a section and a key is no setting, and told as that.
+            if let Some(inner) = inner {
+                inner.insert(key.to_owned(), Raw::from(text.as_str()));
             }
         }
         Ok(Profile::Default.collect(root))
@@ -97,29 +101,32 @@ impl<'a> Reader<'a> {
     }
 
     /// A setting with a fixed default.
-    pub(super) fn value<T: Value>(&mut self, name: &'static str, default: T, meaning: &'static str) -> T {
+    pub(super) fn value<T: Value>(&mut self, name: impl Into<Cow<'static, str>>, default: T, meaning: &'static str) -> T {
         let described = default.show();
         self.derived(name, (default, &described), meaning)
     }
 
     /// A setting whose default follows from others, as `default.1` tells.
-    pub(super) fn derived<T: Value>(&mut self, name: &'static str, default: (T, &str), meaning: &'static str) -> T {
-        let given = self.one(name);
+    pub(super) fn derived<T: Value>(&mut self, name: impl Into<Cow<'static, str>>, default: (T, &str), meaning: &'static str) -> T {
+        let name = name.into();
+        let given = self.one(&name);
         let (value, was_given) = given.map_or((default.0, false), |value| (value, true));
         self.remember(name, (default.1, value.show(), was_given), meaning);
         value
     }
 
     /// A setting that may be absent.
-    pub(super) fn optional<T: Value>(&mut self, name: &'static str, meaning: &'static str) -> Option<T> {
-        let value = self.one::<T>(name);
+    pub(super) fn optional<T: Value>(&mut self, name: impl Into<Cow<'static, str>>, meaning: &'static str) -> Option<T> {
+        let name = name.into();
+        let value = self.one::<T>(&name);
         self.remember(name, ("none", value.as_ref().map(Value::show).unwrap_or_default(), value.is_some()), meaning);
         value
     }
 
     /// A list: an array in the file, separated by commas in the environment.
-    pub(super) fn list<T: Value>(&mut self, name: &'static str, default: (Vec<T>, &str), meaning: &'static str) -> Vec<T> {
-        let given = self.texts(name).map(|texts| texts.iter().filter_map(|text| self.parse(name, text)).collect());
+    pub(super) fn list<T: Value>(&mut self, name: impl Into<Cow<'static, str>>, default: (Vec<T>, &str), meaning: &'static str) -> Vec<T> {
+        let name = name.into();
+        let given = self.texts(&name).map(|texts| texts.iter().filter_map(|text| self.parse(&name, text)).collect());
         let (values, was_given) = given.map_or((default.0, false), |values| (values, true));
         let shown = values.iter().map(Value::show).collect::<Vec<_>>().join(",");
         self.remember(name, (default.1, shown, was_given), meaning);
@@ -127,26 +134,43 @@ impl<'a> Reader<'a> {
     }
 
     /// A duration that must be more than nothing.
-    pub(super) fn duration(&mut self, name: &'static str, default: Duration, meaning: &'static str) -> Duration {
-        let duration = self.value(name, default, meaning);
+    pub(super) fn duration(&mut self, name: impl Into<Cow<'static, str>>, default: Duration, meaning: &'static str) -> Duration {
+        let name = name.into();
+        let duration = self.value(name.clone(), default, meaning);
         if duration.is_zero() || duration > LONGEST {
-            self.problem(name, "must be more than 0 and at most 3650d");
+            self.problem(&name, "must be more than 0 and at most 3650d");
         }
         duration
     }
 
     /// A number that must be 1 or more.
-    pub(super) fn count<T: Value + PartialEq + From<u8>>(&mut self, name: &'static str, default: T, meaning: &'static str) -> T {
-        let count = self.value(name, default, meaning);
+    pub(super) fn count<T: Value + PartialEq + From<u8>>(
+        &mut self,
+        name: impl Into<Cow<'static, str>>,
+        default: T,
+        meaning: &'static str,
+    ) -> T {
+        let name = name.into();
+        let count = self.value(name.clone(), default, meaning);
         if count == T::from(0) {
-            self.problem(name, "must be 1 or more");
+            self.problem(&name, "must be 1 or more");
         }
         count
     }
 
     /// Secrets, never shown.
-    pub(super) fn secrets(&mut self, name: &'static str, default: &str, meaning: &'static str) -> Vec<SecretString> {
+    pub(super) fn secrets(&mut self, name: impl Into<Cow<'static, str>>, default: &str, meaning: &'static str) -> Vec<SecretString> {
         self.list(name, (Vec::new(), default), meaning)
+    }
+
+    /// The names of the tables below a section, in the order of the alphabet.
+    pub(super) fn tables(&self, section: &str) -> Vec<String> {
+        match self.layers.find_value(section) {
+            Ok(Raw::Dict(_, tables)) => {
+                tables.into_iter().filter(|(_, table)| matches!(table, Raw::Dict(..))).map(|(name, _)| name).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Notes that a setting is wrong.
@@ -154,11 +178,11 @@ impl<'a> Reader<'a> {
         self.problems.push(Problem::new(format!("{name} ({}) {}", variable(name), why.as_ref())));
     }
 
-    fn remember(&mut self, name: &'static str, told: (&str, String, bool), meaning: &'static str) {
+    fn remember(&mut self, name: Cow<'static, str>, told: (&str, String, bool), meaning: &'static str) {
         self.settings.push(Setting { name, default: told.0.to_owned(), meaning, value: told.1, given: told.2 });
     }
 
-    fn one<T: Value>(&mut self, name: &'static str) -> Option<T> {
+    fn one<T: Value>(&mut self, name: &str) -> Option<T> {
         match self.layers.find_value(name).ok()? {
             Raw::Array(..) => {
                 self.problem(name, "takes one value, not a list");
@@ -168,7 +192,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn texts(&mut self, name: &'static str) -> Option<Vec<String>> {
+    fn texts(&mut self, name: &str) -> Option<Vec<String>> {
         match self.layers.find_value(name).ok()? {
             Raw::Array(_, items) => Some(items.iter().filter_map(|item| text(item).or_else(|| self.wrong_kind(name))).collect()),
             raw => {
@@ -183,7 +207,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    fn parse<T: Value>(&mut self, name: &'static str, text: &str) -> Option<T> {
+    fn parse<T: Value>(&mut self, name: &str, text: &str) -> Option<T> {
         let value = T::read(text);
         if value.is_none() {
             let shown = if T::SECRET { "its value".to_owned() } else { format!("{:?}", text.chars().take(100).collect::<String>()) };

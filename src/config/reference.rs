@@ -23,7 +23,8 @@ Whatever is wrong, unknown names among it, stops the start, with one line each a
 pub fn reference() -> String {
     let mut page = HEAD.to_owned();
     let mut section = None;
-    for setting in Config::read(&Sources::default()).settings {
+    // One provider stands for all of them; whatever may be wrong with it is not told here.
+    for setting in Config::read(&Sources::of([("POSTERN_PROVIDERS__{ID}__KIND", "oidc")])).settings {
         let this = setting.name.split_once('.').map_or("", |(section, _)| section);
         if section.as_deref() != Some(this) {
             let title = if this.is_empty() { "general" } else { this };

@@ -4,13 +4,13 @@ use super::reader::{Problem, Setting, variable};
 
 /// Names in the file that no setting has.
 pub(super) fn in_file(keys: &[String], settings: &[Setting]) -> Vec<Problem> {
-    let known: Vec<String> = settings.iter().map(|setting| setting.name.to_owned()).collect();
+    let known: Vec<String> = settings.iter().map(|setting| setting.name.clone().into_owned()).collect();
     keys.iter().filter(|key| !known.contains(key)).map(|key| problem(key, &known)).collect()
 }
 
 /// Variables that no setting has.
 pub(super) fn in_environment<'a>(variables: impl Iterator<Item = &'a str>, settings: &[Setting]) -> Vec<Problem> {
-    let known: Vec<String> = settings.iter().map(|setting| variable(setting.name)).collect();
+    let known: Vec<String> = settings.iter().map(|setting| variable(&setting.name)).collect();
     variables
         .filter(|name| name.starts_with("POSTERN_") && !is_of_others(name))
         .filter(|name| !known.iter().any(|known| known == name))

@@ -17,6 +17,11 @@ pub fn keyed(keys: &KeyRing, purpose: &'static str, parts: &[&[u8]]) -> [u8; 32]
     hmac(&keys.derive(purpose), parts)
 }
 
+/// The same by every secret, the first one first: what was made before a rotation is known by one of them.
+pub fn keyed_by_any<'a>(keys: &'a KeyRing, purpose: &'static str, parts: &'a [&'a [u8]]) -> impl Iterator<Item = [u8; 32]> + 'a {
+    keys.derive_all(purpose).map(move |key| hmac(&key, parts))
+}
+
 /// What is stored of a code: bound to its challenge.
 #[must_use]
 pub fn code_hash(keys: &KeyRing, challenge_id: Uuid, code: &str) -> [u8; 32] {

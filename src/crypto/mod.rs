@@ -2,6 +2,8 @@
 
 pub mod access_token;
 pub mod authenticated_token;
+pub mod client_secret;
+pub mod id_token;
 pub mod key_ring;
 pub mod keyed_hash;
 pub mod opaque_token;

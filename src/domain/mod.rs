@@ -11,6 +11,7 @@ pub mod picture;
 pub mod picture_file;
 pub mod profile;
 pub mod profile_edit;
+pub mod provider_person;
 mod qr_code;
 pub mod recovery_code;
 pub mod totp;

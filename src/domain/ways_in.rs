@@ -11,6 +11,8 @@ pub struct WaysIn {
     pub username: bool,
     /// A password, which needs one of them.
     pub password: bool,
+    /// How many accounts at providers that can be signed in with.
+    pub identities: usize,
 }
 
 impl WaysIn {
@@ -18,13 +20,13 @@ impl WaysIn {
     #[must_use]
     pub fn any(self) -> bool {
         let has_name = self.email.is_some() || self.phone.is_some() || self.username;
-        self.email == Some(true) || self.phone == Some(true) || (self.password && has_name)
+        self.email == Some(true) || self.phone == Some(true) || (self.password && has_name) || self.identities > 0
     }
 
-    /// Whether there is a contact at all, proved or not.
+    /// Whether there is a contact at all, proved or not, or a provider in its place.
     #[must_use]
     pub const fn reachable(self) -> bool {
-        self.email.is_some() || self.phone.is_some()
+        self.email.is_some() || self.phone.is_some() || self.identities > 0
     }
 }
 
@@ -32,7 +34,7 @@ impl WaysIn {
 mod tests {
     use super::*;
 
-    const NOTHING: WaysIn = WaysIn { email: None, phone: None, username: false, password: false };
+    const NOTHING: WaysIn = WaysIn { email: None, phone: None, username: false, password: false, identities: 0 };
 
     #[test]
     fn a_proved_contact_or_a_password_with_a_name_is_a_way_in() {
@@ -44,5 +46,7 @@ mod tests {
         assert!(WaysIn { email: Some(false), password: true, ..NOTHING }.any());
         let named = WaysIn { username: true, password: true, ..NOTHING };
         assert!(named.any() && !named.reachable());
+        let by_provider = WaysIn { identities: 1, ..NOTHING };
+        assert!(by_provider.any() && by_provider.reachable());
     }
 }

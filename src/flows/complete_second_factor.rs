@@ -16,7 +16,7 @@ use super::{
     change::{self, Change},
     check_factor::{self, Checked, Given as TypedFactor, Holder},
     failure::Failure,
-    issue_tokens, lockout,
+    issue_tokens, lockout, provider_identity,
     second_step::{self, Clearance, LoginAttempt},
     sign_in::{self, SignedIn, find_device, refused_by_status},
     start_session::{self, NewSession},
@@ -198,6 +198,12 @@ async fn begin_session(
     }
     if !checked.spend(app, caller, &mut change, user).await? {
         return Err(Failure::Refused(Refusal::Invalid { attempts_left: 0 }));
+    }
+    // A provider's account that is not linked yet is linked only now, for the first factor alone is not enough.
+    if let Some(identity) = &attempt.identity
+        && !provider_identity::link(app, caller, &mut change, user, identity).await?
+    {
+        return Err(over());
     }
     let amr = all_methods(&attempt.amr, checked.factor());
     let new = NewSession {

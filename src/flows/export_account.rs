@@ -22,7 +22,7 @@ use crate::{
         attempt_counters,
         audit::{self, Entry},
         error::StorageError,
-        known_devices, link_tokens, messages, password_reset_attempts, recovery_codes,
+        identities, known_devices, link_tokens, messages, password_reset_attempts, recovery_codes,
         sessions::{self, Filter, Window},
         users,
     },
@@ -47,6 +47,7 @@ pub async fn run(app: &App, caller: &Caller) -> Result<Value, Failure<Refusal>> 
     Ok(json!({
         "exportedAt": now.to_string(),
         "account": parts::account(&user),
+        "identities": parts::list(&identities::list_of_user(db, id).await?, parts::identity),
         "sessions": parts::list(&all_sessions(app, id, now).await?, parts::session),
         "recoveryCodes": parts::list(&recovery_codes::list_of_user(db, id).await?, parts::recovery_code),
         "devices": parts::list(&known_devices::list_of_user(db, id).await?, parts::device),

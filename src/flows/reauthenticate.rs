@@ -19,6 +19,7 @@ use super::{
     failure::Failure,
     issue_tokens,
     lockout::{PasswordCounter, Subject},
+    oauth_trip::{self, Intent},
     proof,
     prove_password::{self, Attempt, Proof},
     reauthentication_methods,
@@ -35,7 +36,8 @@ use crate::{
     storage::{
         attempt_counters,
         audit::Entry,
-        known_devices,
+        error::StorageError,
+        identities, known_devices,
         sessions::{self, Branches, NewProof},
         users as user_storage,
     },
@@ -55,6 +57,13 @@ pub enum Given {
         challenge_id: String,
         /// As typed.
         code: String,
+    },
+    /// What came back from a provider that is linked.
+    OAuth {
+        /// That came back with the browser.
+        code: String,
+        /// What the client kept.
+        code_verifier: String,
     },
 }
 
@@ -76,8 +85,12 @@ pub enum Refusal {
     FactorInvalid,
     /// No authenticator app is set up.
     TotpNotEnabled,
-    /// The account has something better.
+    /// The account has something better by now.
     MethodDisabled,
+    /// Nothing came back from the provider.
+    OAuth(oauth_trip::Refusal),
+    /// Somebody else did.
+    OtherIdentity,
 }
 
 /// A proof, to be used up by the change that follows.
@@ -85,6 +98,7 @@ enum Proved {
     Password(PasswordCounter),
     Factor(Checked),
     Code(super::proof::Proof),
+    OAuth(oauth_trip::Taken),
 }
 
 /// Proves it.
@@ -118,13 +132,22 @@ pub async fn run(app: &App, caller: &Caller, given: Given) -> Result<Outcome, Fa
                     Refusal::Code(refusal) => refusal.code(),
                     _ => "METHOD_DISABLED",
                 };
-                let entry = Entry::failure("reauthentication", Category::Authentication, Some(me.live.user.id), code);
-                change::record(app, caller, vec![entry.in_session(me.live.session.id)], now).await?;
+                refused(app, caller, me, code, now).await?;
             }
             Proved::Code(checked?)
         }
+        Given::OAuth { code, code_verifier } => {
+            let collected = oauth_trip::collect(app, (&code, &code_verifier), Intent::Reauthenticate, Some(me.live.session.id), now).await;
+            if let Err(Failure::Refused(refusal)) = &collected {
+                refused(app, caller, me, refusal.code(), now).await?;
+            }
+            Proved::OAuth(collected.map_err(|failure| failure.map(Refusal::OAuth))?)
+        }
     };
     let result = make_recent(app, caller, (me, &user), &proved, now).await;
+    if let (Proved::OAuth(_), Err(Failure::Refused(refusal))) = (&proved, &result) {
+        refused(app, caller, me, if *refusal == Refusal::OtherIdentity { "IDENTITY_CONFLICT" } else { "METHOD_DISABLED" }, now).await?;
+    }
     if let Proved::Code(code) = &proved {
         match &result {
             Ok(_) => code.finish(app, now).await,
@@ -132,6 +155,12 @@ pub async fn run(app: &App, caller: &Caller, given: Given) -> Result<Outcome, Fa
         }
     }
     result
+}
+
+/// Writes down what proved nothing.
+async fn refused(app: &App, caller: &Caller, me: &SignedIn, code: &'static str, now: Timestamp) -> Result<(), StorageError> {
+    let entry = Entry::failure("reauthentication", Category::Authentication, Some(me.live.user.id), code);
+    change::record(app, caller, vec![entry.in_session(me.live.session.id)], now).await
 }
 
 /// The code must have been asked for by this very session, and count for the account as it is now.
@@ -210,6 +239,10 @@ async fn make_recent(
             }
             NewProof { amr: with_methods(&me.live.session, &["otp"]), is_strong: false, second_factor: None }
         }
+        Proved::OAuth(taken) => {
+            by_identity(&change, me, taken).await?;
+            NewProof { amr: with_methods(&me.live.session, &["fed"]), is_strong: false, second_factor: None }
+        }
     };
     if !sessions::advance_authentication(change.db(), me.live.session.id, proof, now).await? {
         return Err(Failure::Unauthenticated(Reason::SessionEnded));
@@ -228,6 +261,19 @@ async fn make_recent(
     }
     let tokens = issue_tokens::run(app, &session, &user, None, now)?;
     Ok(Outcome { session, user, tokens })
+}
+
+/// The account at the provider must be linked to this user; where a second factor is on, it is not enough.
+async fn by_identity(change: &Change<'_>, me: &SignedIn, taken: &oauth_trip::Taken) -> Result<(), Failure<Refusal>> {
+    let ended = || Failure::Unauthenticated(super::caller::Reason::SessionEnded);
+    let user = user_storage::find_by_id_locked(change.db(), me.live.user.id).await?.ok_or_else(ended)?;
+    if user.totp_enabled_at.is_some() {
+        return Err(Failure::Refused(Refusal::MethodDisabled));
+    }
+    let linked = identities::find(change.db(), &taken.identity.issuer, &taken.identity.subject).await?;
+    let linked = linked.filter(|linked| linked.user_id == user.id).ok_or(Failure::Refused(Refusal::OtherIdentity))?;
+    identities::advance_use(change.db(), linked.id, taken.identity.shown_email.as_deref(), change.now).await?;
+    if taken.spend(change).await? { Ok(()) } else { Err(Failure::Refused(Refusal::OAuth(oauth_trip::Refusal::CodeInvalid))) }
 }
 
 /// Checks the password of the signed-in user, under the allowance of the device that the session is on.

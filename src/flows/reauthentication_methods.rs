@@ -2,6 +2,7 @@
 
 use entity::{Channel, users};
 
+use super::provider_identity;
 use crate::{
     app::App,
     domain::contact::Contact,
@@ -35,7 +36,8 @@ pub async fn of(app: &App, user: &users::Model) -> Result<Vec<Method>, StorageEr
         return Ok([Some(Method::Totp), recovery_code, passkey].into_iter().flatten().collect());
     }
     let password = user.password_hash.is_some().then_some(Method::Password);
-    let provider = (identities::count_of_user(db, user.id).await? > 0).then_some(Method::Provider);
+    let linked = identities::list_of_user(db, user.id).await?;
+    let provider = (provider_identity::count_usable(app, &linked) > 0).then_some(Method::Provider);
     let better: Vec<Method> = [password, passkey, provider].into_iter().flatten().collect();
     Ok(if better.is_empty() { contacts(app, user).into_iter().map(|(channel, _)| Method::Code(channel)).collect() } else { better })
 }

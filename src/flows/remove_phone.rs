@@ -1,19 +1,20 @@
 //! Takes the phone number off an account, where something else is left to sign in with.
 
 use entity::{Channel, account_events::Kind, user_audit_log::Category, users};
+use sea_orm::DatabaseTransaction;
 
 use super::{
     caller::{Caller, SignedIn},
     change::{self, Change},
     failure::Failure,
-    hold_account, notify,
+    hold_account, notify, provider_identity,
 };
 use crate::{
     app::App,
     clock::Timestamp,
     domain::ways_in::WaysIn,
     outbound::message::Template,
-    storage::{audit::Entry, known_devices, user_contacts, users as storage},
+    storage::{audit::Entry, error::StorageError, identities, known_devices, user_contacts, users as storage},
 };
 
 /// Why not.
@@ -54,7 +55,7 @@ async fn remove(app: &App, caller: &Caller, me: &SignedIn, now: Timestamp) -> Re
         return Ok(before);
     }
     if before.phone.is_some() {
-        let left = WaysIn { phone: None, ..ways_in(&before) };
+        let left = WaysIn { phone: None, ..ways_in(app, change.db(), &before).await? };
         if !left.any() {
             return Err(Failure::Refused(Refusal::LastSignInMethod));
         }
@@ -79,11 +80,12 @@ async fn remove(app: &App, caller: &Caller, me: &SignedIn, now: Timestamp) -> Re
 }
 
 /// How somebody can sign in as it is.
-pub fn ways_in(user: &users::Model) -> WaysIn {
-    WaysIn {
+pub async fn ways_in(app: &App, db: &DatabaseTransaction, user: &users::Model) -> Result<WaysIn, StorageError> {
+    Ok(WaysIn {
         email: user.email.is_some().then_some(user.email_verified_at.is_some()),
         phone: user.phone.is_some().then_some(user.phone_verified_at.is_some()),
         username: user.username.is_some(),
         password: user.password_hash.is_some(),
-    }
+        identities: provider_identity::count_usable(app, &identities::list_of_user(db, user.id).await?),
+    })
 }

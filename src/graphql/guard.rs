@@ -1,13 +1,13 @@
 //! `@auth(requires:)`: who may use a field, enforced in one place.
 
 use async_graphql::{Context, Error, Guard, Result, TypeDirective};
-use entity::{Timestamp, users::Role};
+use entity::users::Role;
 
 use super::{auth_level::AuthLevel, context::ContextExt, error};
 use crate::{
     app::App,
     config::Mode,
-    flows::{caller::Caller, live_sessions::LiveSession},
+    flows::{caller::Caller, recent::is_recent},
 };
 
 /// Who may use a field. A field without it is open to everyone.
@@ -29,7 +29,7 @@ impl Guard for Requires {
 pub fn authorize(app: &App, caller: &Caller, level: AuthLevel) -> Result<(), Error> {
     let live = &caller.signed_in().map_err(error::unauthenticated)?.live;
     let is_admin = live.user.role == Role::Admin;
-    let is_recent = recent_proof(live).is_some_and(|at| app.clock.now().since(at) < app.config.sessions.recent);
+    let is_recent = is_recent(app, live, app.clock.now());
     // In production an administrator's password alone opens nothing.
     let lacks_factor = app.config.mode == Mode::Production && live.session.strong_proof_at.is_none();
     match level {
@@ -41,9 +41,4 @@ pub fn authorize(app: &App, caller: &Caller, level: AuthLevel) -> Result<(), Err
         AuthLevel::RecentAdmin if is_recent => Ok(()),
         AuthLevel::Recent | AuthLevel::RecentAdmin => Err(error::reauthentication_required()),
     }
-}
-
-/// The last proof that counts for fields that require RECENT: where the second step is on, one that was worth a second factor.
-fn recent_proof(live: &LiveSession) -> Option<Timestamp> {
-    if live.user.totp_enabled_at.is_some() { live.session.strong_proof_at } else { Some(live.session.authenticated_at) }
 }

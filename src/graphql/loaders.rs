@@ -6,14 +6,17 @@ use async_graphql::{
     Context, Error,
     dataloader::{self, DataLoader},
 };
-use entity::{attempt_counters, known_devices, user_sessions, users};
+use entity::{attempt_counters, auth_providers, known_devices, user_sessions, users};
 use uuid::Uuid;
 
 use super::error;
 use crate::{
     app::App,
     flows::lockout,
-    storage::{attempt_counters as counter_storage, known_devices as device_storage, sessions as session_storage, users as user_storage},
+    storage::{
+        attempt_counters as counter_storage, identities as identity_storage, known_devices as device_storage, sessions as session_storage,
+        users as user_storage,
+    },
 };
 
 /// Loads by key, once for an answer.
@@ -89,5 +92,24 @@ impl dataloader::Loader<SessionId> for Loader {
         let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
         let rows = session_storage::list_by_ids(self.0.database.read(), &ids).await.map_err(error::storage)?;
         Ok(rows.into_iter().map(|row| (SessionId(row.id), Arc::new(row))).collect())
+    }
+}
+
+/// The accounts at providers that are linked to a user, the oldest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct IdentitiesOf(pub Uuid);
+
+impl dataloader::Loader<IdentitiesOf> for Loader {
+    type Value = Vec<auth_providers::Model>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[IdentitiesOf]) -> Result<HashMap<IdentitiesOf, Self::Value>, Error> {
+        let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
+        let rows = identity_storage::list_of_users(self.0.database.read(), &ids).await.map_err(error::storage)?;
+        let mut by_user: HashMap<IdentitiesOf, Self::Value> = HashMap::new();
+        for row in rows {
+            by_user.entry(IdentitiesOf(row.user_id)).or_default().push(row);
+        }
+        Ok(by_user)
     }
 }

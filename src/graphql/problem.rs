@@ -4,6 +4,7 @@
 
 mod contacts;
 mod factors;
+mod providers;
 
 use std::time::Duration;
 
@@ -223,10 +224,18 @@ where
     match result {
         Ok(outcome) => Ok(Ok(outcome)),
         Err(Failure::Refused(problems)) => Ok(Err(problems)),
-        Err(Failure::RateLimited { retry_after }) => Err(error::rate_limited(retry_after)),
-        Err(Failure::Overloaded { retry_after }) => Err(error::overloaded(retry_after)),
-        Err(Failure::Unauthenticated(reason)) => Err(error::unauthenticated(reason)),
-        Err(Failure::Fault(fault)) => Err(error::fault(fault)),
+        Err(failure) => Err(settle_error(failure)),
+    }
+}
+
+/// What went wrong where nothing was refused, as an error.
+pub fn settle_error<R>(failure: Failure<R>) -> Error {
+    match failure {
+        Failure::Refused(_) => error::internal("a refusal that nobody told"),
+        Failure::RateLimited { retry_after } => error::rate_limited(retry_after),
+        Failure::Overloaded { retry_after } => error::overloaded(retry_after),
+        Failure::Unauthenticated(reason) => error::unauthenticated(reason),
+        Failure::Fault(fault) => error::fault(fault),
     }
 }
 
@@ -456,6 +465,8 @@ impl From<reauthenticate::Refusal> for Problem {
             reauthenticate::Refusal::FactorInvalid => Self::at(ProblemCode::SecondFactorInvalid, &["input", "proof"]),
             reauthenticate::Refusal::TotpNotEnabled => Self::new(ProblemCode::TotpNotEnabled),
             reauthenticate::Refusal::MethodDisabled => Self::new(ProblemCode::MethodDisabled),
+            reauthenticate::Refusal::OAuth(refusal) => providers::of_trip(refusal, &["input", "proof", "oauth", "code"]),
+            reauthenticate::Refusal::OtherIdentity => Self::at(ProblemCode::IdentityConflict, &["input", "proof", "oauth"]),
         }
     }
 }

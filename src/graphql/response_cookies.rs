@@ -15,6 +15,8 @@ pub enum CookieKind {
     Refresh,
     /// The device token.
     Device,
+    /// The round trips to providers that the browser began.
+    OAuth,
     /// What the forms of the hosted pages are bound to.
     Form,
 }

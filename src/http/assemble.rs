@@ -22,6 +22,7 @@ use super::{
     jwks,
     message_previews::{self, Previews},
     multipart::UploadSettings,
+    oauth,
     origin::Origins,
     pages, router,
     sockets::Sockets,
@@ -90,7 +91,8 @@ pub fn assemble(app: &Arc<App>, metrics: Metrics, closing: CancellationToken) ->
         .merge(jwks::routes(Arc::new(move || keys.signing_keys.keys().jwks(keys.clock.now()))))
         .merge(avatars::routes(app.pictures.clone()))
         .merge(health::routes(Arc::new(health(app, metrics, closing))))
-        .merge(pages::routes(app, &gateway)?);
+        .merge(pages::routes(app, &gateway)?)
+        .merge(oauth::routes(app, &gateway)?);
     if app.config.mode == Mode::Development {
         routes = routes.merge(dev_inbox::routes(DevInbox { database: app.database.clone(), secret_box: app.secret_box.clone() }));
         routes = routes.merge(message_previews::routes(Previews { renderer: Arc::clone(&app.renderer), locales: app.locales }));

@@ -28,6 +28,8 @@ impl CookieStyle {
             (CookieKind::Refresh, false) => "postern_refresh",
             (CookieKind::Device, true) => "__Host-postern_device",
             (CookieKind::Device, false) => "postern_device",
+            (CookieKind::OAuth, true) => "__Host-postern_oauth",
+            (CookieKind::OAuth, false) => "postern_oauth",
             (CookieKind::Form, true) => "__Host-postern_form",
             (CookieKind::Form, false) => "postern_form",
         }
@@ -49,7 +51,9 @@ impl CookieStyle {
     pub fn header(self, cookie: &ResponseCookie) -> Option<HeaderValue> {
         let (value, seconds) = cookie.value.as_ref().map_or(("", 0), |(value, max_age)| (value.as_str(), max_age.as_secs()));
         let mut text = String::with_capacity(96 + value.len());
-        let _ = write!(text, "{}={value}; Max-Age={seconds}; Path=/; HttpOnly; SameSite=Lax", self.name(cookie.kind));
+        // Providers may send the browser back by a form of theirs; without `Secure` browsers would not take it so.
+        let same_site = if cookie.kind == CookieKind::OAuth && self.secure { "None" } else { "Lax" };
+        let _ = write!(text, "{}={value}; Max-Age={seconds}; Path=/; HttpOnly; SameSite={same_site}", self.name(cookie.kind));
         if self.secure {
             text.push_str("; Secure");
         }
@@ -73,6 +77,10 @@ mod tests {
         let headers: Vec<_> = cookies.take().iter().filter_map(|cookie| secure.header(cookie)).collect();
         assert_eq!(headers[0], "__Host-postern_access=abc; Max-Age=60; Path=/; HttpOnly; SameSite=Lax; Secure");
         assert_eq!(headers[1], "__Host-postern_refresh=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax; Secure");
+        // E12: Apple posts.
+        cookies.set(CookieKind::OAuth, "trip".to_owned(), Duration::from_mins(10));
+        let of_trip = secure.header(&cookies.take()[0]).unwrap();
+        assert_eq!(of_trip, "__Host-postern_oauth=trip; Max-Age=600; Path=/; HttpOnly; SameSite=None; Secure");
         let local = CookieStyle::for_url(&"http://localhost:4000".parse().unwrap());
         assert_eq!(local.name(CookieKind::Device), "postern_device");
     }

@@ -14,6 +14,7 @@ pub mod health;
 pub mod jwks;
 pub mod message_previews;
 pub mod multipart;
+pub mod oauth;
 pub mod origin;
 pub mod pages;
 pub mod question;

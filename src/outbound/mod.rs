@@ -6,6 +6,7 @@ mod http_post;
 pub mod message;
 pub mod own_texts;
 pub mod pictures;
+pub mod providers;
 pub mod render;
 pub mod samples;
 pub mod send_failure;

@@ -1,6 +1,6 @@
 //! Sign-ups before their contact is proved.
 
-use entity::{Timestamp, pending_sign_ups};
+use entity::{Channel, Timestamp, pending_sign_ups};
 use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
 use uuid::Uuid;
 
@@ -36,10 +36,15 @@ pub async fn insert_within(db: &impl ConnectionTrait, row: pending_sign_ups::Mod
 /// Whoever began them sees no difference.
 pub async fn finish(db: &impl ConnectionTrait, finished: &pending_sign_ups::Model) -> Result<(), StorageError> {
     pending_sign_ups::Entity::delete_by_id(finished.id).exec(db).await?;
+    void_all_of_contact(db, finished.channel, &finished.contact).await
+}
+
+/// Once a contact belongs to a user who came another way: none of its sign-ups can be finished, and whoever began them sees no difference.
+pub async fn void_all_of_contact(db: &impl ConnectionTrait, channel: Channel, contact: &str) -> Result<(), StorageError> {
     pending_sign_ups::Entity::update_many()
         .col_expr(pending_sign_ups::Column::Decoy, Expr::value(true))
-        .filter(pending_sign_ups::Column::Channel.eq(finished.channel))
-        .filter(pending_sign_ups::Column::Contact.eq(finished.contact.as_str()))
+        .filter(pending_sign_ups::Column::Channel.eq(channel))
+        .filter(pending_sign_ups::Column::Contact.eq(contact))
         .exec(db)
         .await?;
     Ok(())

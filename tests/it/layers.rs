@@ -45,7 +45,7 @@ const HOMES: [(&str, &[&str]); 37] = [
     ("deadpool_redis", &["ephemeral/redis.rs", "events/redis.rs"]),
     ("lettre", &["outbound/smtp.rs"]),
     ("minijinja", &["outbound/", "http/dev_inbox.rs", "http/message_previews.rs", "http/pages/frame.rs"]),
-    ("jsonwebtoken", &["crypto/access_token.rs"]),
+    ("jsonwebtoken", &["crypto/access_token.rs", "crypto/client_secret.rs", "crypto/id_token.rs"]),
     ("argon2", &["crypto/password_hash.rs", "crypto/password_hash/"]),
     ("password_hash", &["crypto/password_hash.rs", "crypto/password_hash/"]),
     ("bcrypt", &["crypto/password_hash/"]),

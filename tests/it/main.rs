@@ -39,6 +39,7 @@ mod pages;
 mod passwords;
 mod pre_hijack;
 mod profile;
+mod providers;
 mod races;
 mod recovery;
 mod second_factors;

@@ -1,8 +1,8 @@
 //! How each row looks in the document: column by column, so that nothing gets out by accident.
 
 use entity::{
-    Timestamp, account_events, attempt_counters, known_devices, link_tokens, messages, password_reset_attempts, recovery_codes,
-    user_audit_log, user_sessions, users,
+    Timestamp, account_events, attempt_counters, auth_providers, known_devices, link_tokens, messages, password_reset_attempts,
+    recovery_codes, user_audit_log, user_sessions, users,
 };
 use sea_orm::ActiveEnum;
 use serde_json::{Value, json};
@@ -62,6 +62,20 @@ pub(super) fn account(user: &users::Model) -> Value {
 /// A recovery code, without what it is.
 pub(super) fn recovery_code(row: &recovery_codes::Model) -> Value {
     json!({ "createdAt": at(row.created_at), "usedAt": at(row.used_at) })
+}
+
+/// An account at a provider.
+pub(super) fn identity(identity: &auth_providers::Model) -> Value {
+    json!({
+        "id": identity.id,
+        "provider": identity.provider,
+        "issuer": identity.issuer,
+        "subject": identity.provider_user_id,
+        "email": identity.email,
+        "metadata": identity.metadata,
+        "linkedAt": at(identity.linked_at),
+        "lastUsedAt": at(identity.last_used_at),
+    })
 }
 
 /// A session, without its tokens.

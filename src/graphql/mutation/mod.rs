@@ -7,6 +7,7 @@ mod contacts;
 mod leaving;
 mod password;
 mod profile;
+mod provider;
 mod second_factors;
 mod session;
 mod sign_in;
@@ -24,4 +25,5 @@ pub struct Mutation(
     leaving::LeavingMutation,
     avatar::AvatarMutation,
     second_factors::SecondFactorMutation,
+    provider::ProviderMutation,
 );

@@ -91,6 +91,18 @@ pub enum ReauthenticationProof {
     RecoveryCode(String),
     /// A code, for an account that has nothing better.
     Code(ChallengeAnswer),
+    /// After `beginOAuth` with the intent REAUTHENTICATE.
+    Oauth(OAuthAnswer),
+}
+
+/// What came back from a provider.
+#[derive(InputObject)]
+#[graphql(name = "OAuthAnswer")]
+pub struct OAuthAnswer {
+    /// The one-time code that came back to `redirectUri`.
+    code: String,
+    /// What the client kept.
+    code_verifier: String,
 }
 
 impl From<ReauthenticationProof> for reauthenticate::Given {
@@ -100,6 +112,7 @@ impl From<ReauthenticationProof> for reauthenticate::Given {
             ReauthenticationProof::TotpCode(code) => Self::Totp(code),
             ReauthenticationProof::RecoveryCode(code) => Self::RecoveryCode(code),
             ReauthenticationProof::Code(answer) => Self::Code { challenge_id: answer.challenge_id.0, code: answer.code },
+            ReauthenticationProof::Oauth(answer) => Self::OAuth { code: answer.code, code_verifier: answer.code_verifier },
         }
     }
 }

@@ -42,6 +42,13 @@ pub struct SignInPayload {
     problems: Vec<Problem>,
 }
 
+impl SignInPayload {
+    /// What it came to.
+    pub(super) const fn of(outcome: SignInOutcome) -> Self {
+        Self { outcome: Some(outcome), problems: Vec::new() }
+    }
+}
+
 /// Where the code goes.
 #[derive(InputObject)]
 pub struct RequestSignInCodeInput {
@@ -184,5 +191,5 @@ pub fn deliver(
         }
         Err(problems) => return Ok(SignInPayload { problems, ..SignInPayload::default() }),
     };
-    Ok(SignInPayload { outcome: Some(outcome), problems: Vec::new() })
+    Ok(SignInPayload::of(outcome))
 }

@@ -4,6 +4,7 @@ use async_graphql::{Enum, SimpleObject};
 
 use super::{
     challenge::Channel,
+    provider::Provider,
     session::{LoginMethod, SecondFactorMethod},
 };
 use crate::{app::App, config, domain::username};
@@ -83,6 +84,8 @@ pub struct AuthConfig {
     pub login_methods: Vec<LoginMethod>,
     /// What is taken as second factor.
     pub second_factors: Vec<SecondFactorMethod>,
+    /// Accounts elsewhere that people can sign in with.
+    pub providers: Vec<Provider>,
     /// What a password must be.
     pub password_policy: PasswordPolicy,
     /// What must be filled for `User.profileComplete`.
@@ -112,6 +115,7 @@ impl AuthConfig {
             deletion_grace_days: i32::try_from(app.config.accounts.deletion_grace_days).unwrap_or(i32::MAX),
             login_methods: login_methods(app),
             second_factors: vec![SecondFactorMethod::Totp, SecondFactorMethod::RecoveryCode],
+            providers: app.config.providers.iter().map(Provider::from).collect(),
             password_policy: PasswordPolicy {
                 min_length: number(rules.min_length),
                 max_length: number(rules.max_length),
@@ -126,5 +130,6 @@ impl AuthConfig {
 
 fn login_methods(app: &App) -> Vec<LoginMethod> {
     let by_phone = app.reaches(entity::Channel::Sms).then_some(LoginMethod::PhoneCode);
-    [LoginMethod::Password, LoginMethod::EmailCode, LoginMethod::MagicLink].into_iter().chain(by_phone).collect()
+    let by_provider = (!app.providers.is_empty()).then_some(LoginMethod::Oauth);
+    [LoginMethod::Password, LoginMethod::EmailCode, LoginMethod::MagicLink].into_iter().chain(by_phone).chain(by_provider).collect()
 }

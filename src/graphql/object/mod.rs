@@ -6,6 +6,7 @@ pub mod auth_config;
 pub mod challenge;
 pub mod node;
 pub mod pending_contact;
+pub mod provider;
 pub mod session;
 pub mod session_connection;
 pub mod session_event;

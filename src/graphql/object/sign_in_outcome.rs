@@ -1,6 +1,7 @@
 //! What a sign-in can come to.
 
 use async_graphql::{ID, SimpleObject, Union};
+use entity::auth_providers;
 
 use super::{
     challenge::Challenge,
@@ -77,7 +78,7 @@ pub struct IdentityLinked {
 }
 
 /// An account at a provider that this user can sign in with.
-#[derive(SimpleObject)]
+#[derive(SimpleObject, Clone, Debug)]
 pub struct Identity {
     /// Of the link.
     pub id: ID,
@@ -89,4 +90,16 @@ pub struct Identity {
     pub linked_at: DateTime,
     /// Last sign-in by it.
     pub last_used_at: Option<DateTime>,
+}
+
+impl From<auth_providers::Model> for Identity {
+    fn from(row: auth_providers::Model) -> Self {
+        Self {
+            id: ID(row.id.to_string()),
+            provider: row.provider,
+            email: row.email,
+            linked_at: row.linked_at.into(),
+            last_used_at: row.last_used_at.map(DateTime),
+        }
+    }
 }

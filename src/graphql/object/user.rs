@@ -10,6 +10,7 @@ use super::{
     activity::ActivityConnection,
     pending_contact::PendingContact,
     session_connection::{SessionConnection, SessionFilter},
+    sign_in_outcome::Identity,
 };
 use crate::{
     domain::profile_edit,
@@ -17,7 +18,7 @@ use crate::{
         connection::PageArguments,
         context::ContextExt,
         error,
-        loaders::{PasswordCounterOf, load},
+        loaders::{IdentitiesOf, PasswordCounterOf, load},
         scalar::{Date, DateTime, Json},
     },
     storage::recovery_codes,
@@ -205,6 +206,12 @@ impl User {
         }
         let left = recovery_codes::count_unused(ctx.app()?.database.read(), self.0.id).await.map_err(error::storage)?;
         Ok(i32::try_from(left).unwrap_or(i32::MAX))
+    }
+
+    /// Accounts at providers that this user can sign in with.
+    async fn identities(&self, ctx: &Context<'_>) -> Result<Vec<Identity>> {
+        let linked = load(ctx, IdentitiesOf(self.0.id)).await?.unwrap_or_default();
+        Ok(linked.into_iter().map(Identity::from).collect())
     }
 
     async fn sessions(

@@ -9,6 +9,7 @@ mod form;
 mod frame;
 mod note;
 mod reset_password;
+mod sign;
 mod sign_in;
 mod texts;
 mod unlock;
@@ -25,7 +26,6 @@ use axum::{
     routing::get,
 };
 
-pub use self::frame::PageError;
 use self::{
     cancel_email_change::CancelEmailChange,
     end_session::EndSession,
@@ -36,6 +36,7 @@ use self::{
     verify_email::VerifyEmail,
     visit::{Door, Page},
 };
+pub use self::{frame::PageError, sign::Sign};
 use super::gateway::Gateway;
 use crate::app::App;
 

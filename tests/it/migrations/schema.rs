@@ -79,6 +79,8 @@ fn session(user_id: Uuid) -> user_sessions::Model {
         version: 1,
         created_at: at(0),
         updated_at: at(0),
+        second_factor: None,
+        strong_proof_at: None,
     }
 }
 

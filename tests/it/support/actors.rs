@@ -395,7 +395,7 @@ impl Tokens {
 }
 
 impl Member {
-    fn of(visitor: &Visitor, outcome: &Value) -> Self {
+    pub(super) fn of(visitor: &Visitor, outcome: &Value) -> Self {
         assert_eq!(outcome["__typename"], "SignedIn", "{outcome}");
         if let Some(token) = outcome["tokens"]["deviceToken"].as_str() {
             visitor.device.lock().unwrap().token = Some(token.to_owned());

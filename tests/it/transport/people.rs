@@ -147,6 +147,8 @@ fn session(id: Uuid, now: Timestamp) -> user_sessions::Model {
         version: 1,
         created_at: now,
         updated_at: now,
+        second_factor: None,
+        strong_proof_at: None,
     }
 }
 
