@@ -53,8 +53,6 @@ fn session(user_id: Uuid) -> user_sessions::Model {
         refreshed_at: at(0),
         branch_generation: None,
         branch_token_hash: None,
-        second_factor: None,
-        strong_proof_at: None,
         token_delivery: user_sessions::TokenDelivery::Cookie,
         amr: serde_json::json!(["pwd"]),
         status: user_sessions::Status::Active,
