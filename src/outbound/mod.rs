@@ -13,3 +13,4 @@ pub mod sms;
 pub mod smtp;
 mod texts;
 mod trial;
+pub mod turns;
