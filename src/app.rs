@@ -348,6 +348,7 @@ const fn hashing(config: &Config) -> Settings {
         threads: rules.threads,
         queue: rules.queue,
         queue_wait: rules.queue_wait,
+        floor: rules.imported_floor,
     }
 }
 
