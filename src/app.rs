@@ -22,9 +22,9 @@ use crate::{
     },
     events::{Events, redis::Hints},
     flows::{
-        avatar::Room,
         event_streams::EventStreams,
         live_sessions::LiveSessions,
+        receive_picture::Room,
         signing_keys::{KeyRotation, Rotation, SigningKeyFault},
     },
     jobs::{
@@ -35,6 +35,7 @@ use crate::{
         bell::Bell,
         breaches::{BreachFault, Breaches},
         own_texts::TextProblems,
+        picture_maker::PictureMaker,
         pictures::{PictureFault, Pictures},
         render::{RenderError, Renderer},
     },
@@ -100,6 +101,8 @@ pub struct App {
     pub pictures: Pictures,
     /// How many files there may be at once.
     pub picture_room: Room,
+    /// Makes pictures of files.
+    pub picture_maker: PictureMaker,
     /// Languages of messages.
     pub locales: &'static [&'static str],
 }
@@ -182,6 +185,7 @@ impl App {
         let renderer = Arc::new(renderer(&config)?);
         let breaches = Breaches::open(&config.passwords)?;
         let pictures = Pictures::open(&config.avatars)?;
+        let picture_maker = PictureMaker::new(&config.avatars.program);
         let courier = Bell::default();
         let activity = Activity::default();
         let app = Arc::new(Self {
@@ -207,6 +211,7 @@ impl App {
             breaches,
             pictures,
             picture_room: Room::default(),
+            picture_maker,
         });
         app.start_tasks(supervisor)?;
         Ok(app)

@@ -38,6 +38,7 @@ pub mod proof;
 pub mod prove_password;
 pub mod read_dev_inbox;
 pub mod reauthenticate;
+pub mod receive_picture;
 pub mod refresh_session;
 pub mod release_contact;
 pub mod remove_phone;

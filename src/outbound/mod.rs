@@ -3,8 +3,10 @@
 pub mod bell;
 pub mod breaches;
 mod http_post;
+pub mod incoming_file;
 pub mod message;
 pub mod own_texts;
+pub mod picture_maker;
 pub mod pictures;
 pub mod render;
 pub mod samples;
