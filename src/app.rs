@@ -22,9 +22,9 @@ use crate::{
     },
     events::{Events, redis::Hints},
     flows::{
-        avatar::Room,
         event_streams::EventStreams,
         live_sessions::LiveSessions,
+        receive_picture::Room,
         signing_keys::{KeyRotation, Rotation, SigningKeyFault},
     },
     jobs::{
@@ -35,6 +35,7 @@ use crate::{
         bell::Bell,
         breaches::{BreachFault, Breaches},
         own_texts::TextProblems,
+        picture_maker::PictureMaker,
         pictures::{PictureFault, Pictures},
         providers::{CannotAsk, Providers},
         render::{RenderError, Renderer},
@@ -103,6 +104,8 @@ pub struct App {
     pub providers: Providers,
     /// How many files there may be at once.
     pub picture_room: Room,
+    /// Makes pictures of files.
+    pub picture_maker: PictureMaker,
     /// Languages of messages.
     pub locales: &'static [&'static str],
 }
@@ -189,6 +192,7 @@ impl App {
         let breaches = Breaches::open(&config.passwords)?;
         let pictures = Pictures::open(&config.avatars)?;
         let providers = Providers::open(&config.providers, &config.oauth, &clock)?;
+        let picture_maker = PictureMaker::new(&config.avatars.program);
         let courier = Bell::default();
         let activity = Activity::default();
         let app = Arc::new(Self {
@@ -215,6 +219,7 @@ impl App {
             pictures,
             providers,
             picture_room: Room::default(),
+            picture_maker,
         });
         app.start_tasks(supervisor)?;
         Ok(app)
@@ -361,6 +366,7 @@ const fn hashing(config: &Config) -> Settings {
         threads: rules.threads,
         queue: rules.queue,
         queue_wait: rules.queue_wait,
+        floor: rules.imported_floor,
     }
 }
 

@@ -15,6 +15,10 @@ const STACK_BYTES: usize = 8 * 1024 * 1024;
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
+    // It has little memory, and needs nothing of what follows.
+    if let Some(cli::Command::MakePicture) = arguments.command {
+        return cli::make_picture::run();
+    }
     // Fails only where one is installed already, which serves as well.
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build() {

@@ -155,6 +155,23 @@ impl Gateway {
     }
 }
 
+impl Gateway {
+    /// Memory that it and the processes it started have taken for themselves, in KiB.
+    pub fn taken_kib(&self) -> f64 {
+        taken_kib(self.child.id())
+    }
+}
+
+fn taken_kib(process: u32) -> f64 {
+    let read = |path: String| fs::read_to_string(path).unwrap_or_default();
+    let status = read(format!("/proc/{process}/status"));
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap_or_default();
+    let own: f64 = line.trim().trim_end_matches("kB").trim().parse().unwrap_or(0.0);
+    let threads = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let children = threads.map(|thread| read(format!("{}/children", thread.path().display()))).collect::<String>();
+    own + children.split_whitespace().filter_map(|id| id.parse().ok()).map(taken_kib).sum::<f64>()
+}
+
 impl Drop for Gateway {
     fn drop(&mut self) {
         let _ = self.child.kill();

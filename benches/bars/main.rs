@@ -11,7 +11,10 @@
     reason = "a measurement that cannot be made ends with its reason; counts are small"
 )]
 
+mod avatars;
 mod figures;
+#[path = "../../tests/it/avatars/files.rs"]
+mod files;
 mod footprint;
 mod gateway;
 mod people;
@@ -32,7 +35,7 @@ use self::{gateway::Backing, report::Report};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const PARTS: [&str; 6] = ["start", "reads", "sign-ins", "revocation", "subscribers", "timing"];
+const PARTS: [&str; 7] = ["start", "reads", "sign-ins", "revocation", "subscribers", "timing", "avatars"];
 
 fn main() -> ExitCode {
     let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
@@ -69,6 +72,9 @@ async fn measure(named: &[String]) -> Report {
         }
         if wanted("timing") {
             timing::measure(backing, &mut report).await;
+        }
+        if wanted("avatars") {
+            avatars::measure(backing, &mut report).await;
         }
     }
     for backing in backings.iter().filter(|backing| backing.is_shared()) {

@@ -23,17 +23,22 @@ const SIGN_IN: &str = "mutation ($input: SignInInput!) { signIn(input: $input) {
 
 /// Adds accounts `{name}{n}@example.com`; they are written rather than signed up, since that is not what is measured.
 pub async fn add(database: &Database, name: &str, count: usize, status: Status) {
+    add_with(database, name, count, |user| user.status = status).await;
+}
+
+/// The same, each one changed.
+pub async fn add_with(database: &Database, name: &str, count: usize, change: impl Fn(&mut Model)) {
     let (clock, entropy) = (Clock::system(), Entropy::system());
     let hash = hash_alone(COSTS, PASSWORD.as_bytes(), &entropy.bytes()).unwrap();
     for number in 0..count {
         let now = clock.now();
-        let user = Model {
+        let mut user = Model {
             email: Some(email(name, number)),
             email_verified_at: Some(now),
             password_hash: Some(hash.clone()),
-            status,
             ..Model::new(entropy.uuid(now), now)
         };
+        change(&mut user);
         users::insert(database.write(), user).await.unwrap();
     }
 }
@@ -53,8 +58,8 @@ pub struct Session {
 /// Speaks to an instance.
 #[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
-    url: String,
+    pub http: reqwest::Client,
+    pub url: String,
 }
 
 impl Client {

@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod health;
+pub mod make_picture;
 pub mod migrate;
 pub mod schema;
 pub mod serve;
@@ -55,6 +56,9 @@ pub enum Command {
     Users(users::Command),
     /// Ask the gateway of these settings how it is; exits with 0 where it is ready
     Health,
+    /// Make the picture of a file, for the gateway
+    #[command(hide = true, name = crate::outbound::picture_maker::COMMAND)]
+    MakePicture,
 }
 
 /// Does what the arguments say.
@@ -67,6 +71,7 @@ pub async fn run(arguments: Arguments) -> ExitCode {
         Command::Migrate(command) => with_settings(&sources, |config| migrate_schema(command, config)).await,
         Command::Users(command) => Box::pin(with_settings(&sources, |config| users::run(command, config))).await,
         Command::Health => with_settings(&sources, health::run).await,
+        Command::MakePicture => make_picture::run(),
     }
 }
 

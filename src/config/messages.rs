@@ -13,8 +13,10 @@ pub struct Messages {
     pub locale: String,
     /// Texts in place of the built-in ones.
     pub folder: Option<PathBuf>,
-    /// Messages that an instance hands over at a time.
+    /// Messages that an instance prepares at a time.
     pub at_once: u8,
+    /// Messages that may be taken by a server and not written down as sent.
+    pub unsettled: u8,
     /// How long a message is tried before it counts as dead.
     pub retry_for: Duration,
 }
@@ -39,7 +41,12 @@ impl Messages {
             at_once: reader.count(
                 "messages.at_once",
                 8_u8,
-                "Messages that an instance hands over at a time; what is being handed over when it is killed may arrive twice.",
+                "Messages that an instance prepares at a time: renders, and opens connections for.",
+            ),
+            unsettled: reader.count(
+                "messages.unsettled",
+                1_u8,
+                "Messages that may be with a mail server and not noted as sent: so many may arrive twice when an instance is killed. More are faster where the server takes long.",
             ),
             retry_for: reader.duration(
                 "messages.retry_for",

@@ -284,6 +284,7 @@ impl Config {
             ("POSTERN_HTTP__LISTEN", "127.0.0.1:0"),
             ("POSTERN_PASSWORDS__MEMORY_KIB", "8"),
             ("POSTERN_PASSWORDS__PASSES", "1"),
+            ("POSTERN_PASSWORDS__IMPORTED_FLOOR", "0s"),
             ("POSTERN_CLEAN_UP__EVERY", "24h"),
         ]);
         Self::read(&sources).config

@@ -33,6 +33,8 @@ pub struct Passwords {
     pub breached_api_url: Url,
     /// How long it may take.
     pub breached_api_timeout: Duration,
+    /// No wrong password is answered sooner.
+    pub imported_floor: Duration,
     /// Threads that hash; none: as many as there are cores.
     pub threads: Option<usize>,
 }
@@ -71,6 +73,11 @@ impl Passwords {
             ),
             breached_api_url: reader.value("passwords.breached_api_url", default_service(), "Where that service is."),
             breached_api_timeout: reader.duration("passwords.breached_api_timeout", Duration::from_secs(1), "How long it may take."),
+            imported_floor: reader.value(
+                "passwords.imported_floor",
+                Duration::from_millis(500),
+                "No wrong password is answered sooner. It must be more than the slowest imported hash takes here, or its time tells who was imported; 0s where nobody is.",
+            ),
             threads: reader.optional("passwords.threads", "Threads that hash. None: as many as there are cores."),
         };
         passwords.check(reader);
@@ -111,6 +118,9 @@ impl Passwords {
         }
         if self.max_length < self.min_length || !(64..=1024).contains(&self.max_length) {
             reader.problem("passwords.max_length", "must be from 64 to 1024, and no less than passwords.min_length");
+        }
+        if self.imported_floor > Duration::from_secs(3) {
+            reader.problem("passwords.imported_floor", "must be at most 3s");
         }
         if self.min_strength > 4 {
             reader.problem("passwords.min_strength", "must be from 0 to 4");

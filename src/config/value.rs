@@ -124,7 +124,9 @@ impl Value for Url {
     }
 
     fn show(&self) -> String {
-        self.as_str().trim_end_matches('/').to_owned()
+        // A bare host looks better without; elsewhere the slash is part of the path.
+        let text = self.as_str();
+        (if self.path() == "/" { text.trim_end_matches('/') } else { text }).to_owned()
     }
 }
 

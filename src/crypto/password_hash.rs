@@ -5,8 +5,14 @@ mod crypt;
 mod derived;
 mod imported;
 mod own;
+mod salted;
 
-use std::{fmt, sync::Arc, thread, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use argon2::Params;
 
@@ -43,6 +49,8 @@ pub struct Settings {
     pub queue: usize,
     /// How long a job may wait.
     pub queue_wait: Duration,
+    /// No wrong password is answered before so long, from when it is looked at: longer than the slowest stored hash takes.
+    pub floor: Duration,
 }
 
 /// No room: the queue is full, or the job waited too long.
@@ -82,6 +90,7 @@ pub struct PasswordHasher {
     pool: Arc<WorkPool<Memory>>,
     params: Params,
     retry_after: Duration,
+    floor: Duration,
     entropy: Entropy,
 }
 
@@ -92,7 +101,7 @@ impl PasswordHasher {
         let threads = settings.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
         let pool = WorkPool::start(Limits { threads, queue: settings.queue, queue_wait: settings.queue_wait })?;
         let retry_after = settings.queue_wait.max(Duration::from_secs(1));
-        Ok(Self { pool: Arc::new(pool), params, retry_after, entropy })
+        Ok(Self { pool: Arc::new(pool), params, retry_after, floor: settings.floor, entropy })
     }
 
     /// Hashes a new password, with a salt of its own: a PHC string.
@@ -105,10 +114,20 @@ impl PasswordHasher {
         })
     }
 
-    /// Checks a password against a stored PHC string. `None` (an unknown account, or one without a password) is wrong, and takes the same time.
+    /// Checks a password against a stored PHC string. `None` (an unknown account, or one without a password) is wrong, and takes the same time:
+    /// that of a hash of ours, or with the floor, its time whatever the hash.
     pub async fn verify(&self, password: impl AsRef<[u8]> + Send + 'static, stored: Option<String>) -> Result<Verdict, Overloaded> {
         let params = self.params.clone();
-        self.run(move |memory| verify(&params, password.as_ref(), stored.as_deref(), memory)).await
+        let looked = self.run(move |memory| {
+            let begun = Instant::now();
+            (verify(&params, password.as_ref(), stored.as_deref(), memory), begun.elapsed())
+        });
+        let (verdict, took) = looked.await?;
+        if verdict == Verdict::Wrong {
+            // Counted without the time in the queue, or else a full one would let the rest be seen.
+            tokio::time::sleep(self.floor.saturating_sub(took)).await;
+        }
+        Ok(verdict)
     }
 
     /// Judges a password on the same threads: how strong it is takes long to tell for some that were made for that.
@@ -132,27 +151,18 @@ impl fmt::Debug for PasswordHasher {
 }
 
 fn verify(ours: &Params, password: &[u8], stored: Option<&str>, memory: &mut Memory) -> Verdict {
-    let right = match stored {
-        None => None,
-        Some(stored) => match Imported::parse(stored) {
-            Ok(imported) => verify_imported(&imported, password),
-            Err(Unreadable::NoFormat) => match Stored::parse(stored) {
-                Some(stored) => return stored.verify(ours, password, memory),
-                None => None,
-            },
-            Err(Unreadable::TooExpensive) => {
-                tracing::error!("a stored password hash asks for too much");
-                None
+    match stored.map(Imported::parse) {
+        // A wrong one costs what its own program made it cost: the floor hides that.
+        Some(Ok(imported)) if imported.is_right(password) => return Verdict::Right { rehash: true },
+        Some(Ok(_)) => return Verdict::Wrong,
+        Some(Err(Unreadable::NoFormat)) => {
+            if let Some(stored) = stored.and_then(Stored::parse) {
+                return stored.verify(ours, password, memory);
             }
-        },
-    };
-    right.unwrap_or_else(|| {
-        // Whatever was done before, a hash of ours is done too: an unknown account must not be answered later than this one by less than that.
-        memory.burn(ours, password);
-        Verdict::Wrong
-    })
-}
-
-fn verify_imported(imported: &Imported, password: &[u8]) -> Option<Verdict> {
-    imported.is_right(password).then_some(Verdict::Right { rehash: true })
+        }
+        Some(Err(Unreadable::TooExpensive)) => tracing::error!("a stored password hash asks for too much"),
+        None => {}
+    }
+    memory.burn(ours, password);
+    Verdict::Wrong
 }

@@ -8,7 +8,6 @@ pub mod lockout;
 pub mod password;
 mod phone;
 pub mod picture;
-pub mod picture_file;
 pub mod profile;
 pub mod profile_edit;
 pub mod provider_person;

@@ -1,30 +1,35 @@
 //! Pictures of people: whatever is sent becomes a small square that is written anew, so that nothing of the file itself is ever served.
 //!
 //! 1. The first bytes say what it is; what they say elsewhere (a name, a content type) counts for nothing.
-//! 2. The header says how large it is, and that decides, before a pixel is read, whether it may be decoded: by the memory that this takes.
-//! 3. Decoded, cut to the square in its middle, shrunk, turned as its metadata asks, and written without any metadata.
+//! 2. It must end where a file of its kind ends: a broken one, and one that is something else too, is refused.
+//! 3. The header says how large it is, and that decides, before a pixel is read, whether it may be decoded: by the memory that this takes.
+//! 4. Decoded, laid on the small square, turned as its metadata asks, and written without any metadata.
 
-use std::io::Cursor;
+mod canvas;
+mod envelope;
+mod gif;
+mod jpeg;
+mod png;
+mod webp;
 
 use image::{
-    ColorType, DynamicImage, ExtendedColorType, GenericImageView, ImageBuffer, ImageDecoder, ImageEncoder, ImageFormat, Limits, Luma,
-    LumaA, Rgb, Rgba, RgbaImage,
+    DynamicImage, ExtendedColorType, GenericImageView, ImageEncoder, ImageFormat,
     codecs::{
-        gif::GifDecoder,
-        jpeg::{JpegDecoder, JpegEncoder},
-        png::{CompressionType, FilterType, PngDecoder, PngEncoder},
-        webp::WebPDecoder,
+        jpeg::JpegEncoder,
+        png::{CompressionType, FilterType, PngEncoder},
     },
-    imageops,
     metadata::Orientation,
 };
-use memmap2::MmapMut;
 
 /// Pixels on a side of what is kept.
 pub const SIDE: u32 = 512;
-/// Bytes that a decoder may take: a photograph of 12 megapixels (JPEG, not progressive) fits.
-pub const MOST_DECODED: u64 = 36 * 1024 * 1024;
+/// Bytes that a decoder may take for a picture.
+const MEMORY: u64 = 42 * 1024 * 1024;
+/// Bytes that all of it may take, with the file itself, for whoever bounds the process.
+pub const MOST_MEMORY: u64 = MEMORY + 14 * 1024 * 1024;
 const LONGEST_SIDE: u32 = 20_000;
+/// Photographs of phones have up to 50 megapixels, and some more.
+const MOST_PIXELS: u64 = 52_000_000;
 const JPEG_QUALITY: u8 = 85;
 
 /// A picture as it is kept.
@@ -80,97 +85,63 @@ pub enum PictureRefusal {
     TooLarge,
 }
 
-/// Makes the picture. Takes a processor for up to half a second: not for a thread that serves requests.
-pub fn square(file: impl AsRef<[u8]>) -> Result<Picture, PictureRefusal> {
-    let bytes = file.as_ref();
-    let decoded = match image::guess_format(bytes) {
-        Ok(ImageFormat::Jpeg) => {
-            let per_pixel = if is_plain_jpeg(bytes) { 0 } else { 6 };
-            // The decoder copies the file, and needs this one no more.
-            decode(JpegDecoder::new(Cursor::new(file)), |decoder| of_pixels(decoder, per_pixel))
+impl Picture {
+    /// As one text of bytes.
+    #[must_use]
+    pub fn into_answer(made: Result<Self, PictureRefusal>) -> Vec<u8> {
+        match made {
+            Ok(Self { mut bytes, kind }) => {
+                bytes.push(match kind {
+                    PictureKind::Jpeg => b'j',
+                    PictureKind::Png => b'p',
+                });
+                bytes
+            }
+            Err(PictureRefusal::Type) => b"t".to_vec(),
+            Err(PictureRefusal::TooLarge) => b"l".to_vec(),
         }
-        Ok(ImageFormat::Png) => decode(PngDecoder::with_limits(Cursor::new(bytes), limits()), |decoder| of_pixels(decoder, 0)),
-        // The frame and the canvas beneath it.
-        Ok(ImageFormat::Gif) => decode(GifDecoder::new(Cursor::new(bytes)), |decoder| of_pixels(decoder, 4)),
-        // What it is decoded from, and with an animation the canvas too.
-        Ok(ImageFormat::WebP) => {
-            decode(WebPDecoder::new(Cursor::new(bytes)), |decoder| of_pixels(decoder, if decoder.has_animation() { 8 } else { 4 }))
+    }
+
+    /// The other way; `None` where it is no answer.
+    #[must_use]
+    pub fn of_answer(mut answer: Vec<u8>) -> Option<Result<Self, PictureRefusal>> {
+        match (answer.pop(), answer.is_empty()) {
+            (Some(b'j'), false) => Some(Ok(Self { bytes: answer, kind: PictureKind::Jpeg })),
+            (Some(b'p'), false) => Some(Ok(Self { bytes: answer, kind: PictureKind::Png })),
+            (Some(b't'), true) => Some(Err(PictureRefusal::Type)),
+            (Some(b'l'), true) => Some(Err(PictureRefusal::TooLarge)),
+            _ => None,
         }
-        _ => Err(PictureRefusal::Type),
+    }
+}
+
+/// Makes the picture. Takes a processor for up to seconds, and memory that no header tells: for a process of its own, which is bounded.
+pub fn square(file: &[u8]) -> Result<Picture, PictureRefusal> {
+    let (is_whole, decode): (fn(&[u8]) -> bool, fn(&[u8]) -> _) = match image::guess_format(file) {
+        Ok(ImageFormat::Jpeg) => (envelope::is_whole_jpeg, |file| jpeg::decode(file, MEMORY)),
+        Ok(ImageFormat::Png) => (envelope::is_whole_png, png::decode),
+        Ok(ImageFormat::Gif) => (envelope::is_whole_gif, |file| gif::decode(file, MEMORY).map(|small| (small, Orientation::NoTransforms))),
+        Ok(ImageFormat::WebP) => (envelope::is_whole_webp, |file| webp::decode(file, MEMORY)),
+        _ => return Err(PictureRefusal::Type),
     };
-    let (small, orientation) = decoded?;
+    if !is_whole(file) {
+        return Err(PictureRefusal::Type);
+    }
+    let (small, orientation) = decode(file)?;
     let mut small = DynamicImage::ImageRgba8(small);
     small.apply_orientation(orientation);
     encode(&small).ok_or(PictureRefusal::Type)
 }
 
-fn limits() -> Limits {
-    let mut limits = Limits::default();
-    limits.max_image_width = Some(LONGEST_SIDE);
-    limits.max_image_height = Some(LONGEST_SIDE);
-    limits.max_alloc = Some(MOST_DECODED + 8 * 1024 * 1024);
-    limits
-}
-
-/// The pixels as they are read, and what the decoder needs beside them.
-fn of_pixels(decoder: &impl ImageDecoder, beside: u64) -> u64 {
-    let (width, height) = decoder.dimensions();
-    decoder.total_bytes().saturating_add((u64::from(width) * u64::from(height)).saturating_mul(beside))
-}
-
-/// The square in the middle of these pixels, no larger than [`SIDE`].
-macro_rules! shrink {
-    ($pixel:ty, $sample:ty, $pixels:expr, $width:expr, $height:expr) => {
-        bytemuck::try_cast_slice::<u8, $sample>($pixels)
-            .ok()
-            .and_then(|samples| ImageBuffer::<$pixel, _>::from_raw($width, $height, samples))
-            .map(|picture| {
-                let side = $width.min($height);
-                let square = picture.view(($width - side) / 2, ($height - side) / 2, side, side);
-                let small = side.min(SIDE);
-                DynamicImage::from(imageops::thumbnail(&*square, small, small)).into_rgba8()
-            })
-    };
-}
-
-fn decode<D: ImageDecoder>(
-    opened: image::ImageResult<D>,
-    cost: impl FnOnce(&D) -> u64,
-) -> Result<(RgbaImage, Orientation), PictureRefusal> {
-    let mut decoder = opened.map_err(|error| refusal(&error))?;
-    let (width, height) = decoder.dimensions();
+/// Whether a picture of this size is decoded at all.
+fn dimensions(width: u32, height: u32) -> Result<(), PictureRefusal> {
     if width == 0 || height == 0 {
         return Err(PictureRefusal::Type);
     }
-    if width > LONGEST_SIDE || height > LONGEST_SIDE || cost(&decoder) > MOST_DECODED {
+    if width > LONGEST_SIDE || height > LONGEST_SIDE || u64::from(width) * u64::from(height) > MOST_PIXELS {
         return Err(PictureRefusal::TooLarge);
     }
-    decoder.set_limits(limits()).map_err(|error| refusal(&error))?;
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let color = decoder.color_type();
-    let length = usize::try_from(decoder.total_bytes()).map_err(|_| PictureRefusal::TooLarge)?;
-    // Memory of its own, which goes back to the system at once: an allocator would hold on to it.
-    let mut pixels = MmapMut::map_anon(length).map_err(|_| PictureRefusal::TooLarge)?;
-    decoder.read_image(&mut pixels).map_err(|error| refusal(&error))?;
-    let small = match color {
-        ColorType::L8 => shrink!(Luma<u8>, u8, &pixels, width, height),
-        ColorType::La8 => shrink!(LumaA<u8>, u8, &pixels, width, height),
-        ColorType::Rgb8 => shrink!(Rgb<u8>, u8, &pixels, width, height),
-        ColorType::Rgba8 => shrink!(Rgba<u8>, u8, &pixels, width, height),
-        ColorType::L16 => shrink!(Luma<u16>, u16, &pixels, width, height),
-        ColorType::La16 => shrink!(LumaA<u16>, u16, &pixels, width, height),
-        ColorType::Rgb16 => shrink!(Rgb<u16>, u16, &pixels, width, height),
-        ColorType::Rgba16 => shrink!(Rgba<u16>, u16, &pixels, width, height),
-        _ => None,
-    };
-    Ok((small.ok_or(PictureRefusal::Type)?, orientation))
-}
-
-const fn refusal(error: &image::ImageError) -> PictureRefusal {
-    match error {
-        image::ImageError::Limits(_) => PictureRefusal::TooLarge,
-        _ => PictureRefusal::Type,
-    }
+    Ok(())
 }
 
 fn encode(picture: &DynamicImage) -> Option<Picture> {
@@ -191,40 +162,11 @@ fn encode(picture: &DynamicImage) -> Option<Picture> {
     Some(Picture { bytes, kind })
 }
 
-/// Whether a JPEG is decoded line by line: one pass over all of its components. A progressive one is kept whole in coefficients first.
-fn is_plain_jpeg(bytes: &[u8]) -> bool {
-    let mut components = None;
-    let mut rest = bytes.get(2..).unwrap_or_default();
-    while let [0xff, marker, tail @ ..] = rest {
-        match *marker {
-            // Fill bytes, and markers that stand alone.
-            0xff => {
-                rest = rest.get(1..).unwrap_or_default();
-                continue;
-            }
-            0x01 | 0xd0..=0xd8 => {
-                rest = tail;
-                continue;
-            }
-            _ => {}
-        }
-        let [high, low, content @ ..] = tail else { return false };
-        let length = usize::from(u16::from_be_bytes([*high, *low]));
-        match *marker {
-            0xc0 | 0xc1 => components = content.get(5).copied(),
-            // Progressive, lossless, arithmetic: all the others; these three are no frames.
-            0xc2..=0xcf if !matches!(*marker, 0xc4 | 0xc8 | 0xcc) => return false,
-            0xda => return components.is_some() && content.first().copied() == components,
-            _ => {}
-        }
-        let Some(next) = length.checked_sub(2).and_then(|length| content.get(length..)) else { return false };
-        rest = next;
-    }
-    false
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
+    use image::RgbaImage;
     use proptest::prelude::*;
 
     use super::*;
@@ -260,7 +202,7 @@ mod tests {
     #[test]
     fn what_is_transparent_stays_so() {
         let glass = DynamicImage::ImageRgba8(RgbaImage::from_pixel(64, 64, image::Rgba([10, 20, 30, 90])));
-        let picture = square(file(&glass, ImageFormat::Png)).unwrap();
+        let picture = square(&file(&glass, ImageFormat::Png)).unwrap();
         assert_eq!(picture.kind, PictureKind::Png);
         assert_eq!(image::load_from_memory(&picture.bytes).unwrap().get_pixel(3, 3).0, [10, 20, 30, 90]);
     }
@@ -279,7 +221,7 @@ mod tests {
 
     #[test]
     fn metadata_turns_the_picture_and_goes() {
-        let picture = square(upside_down()).unwrap();
+        let picture = square(&upside_down()).unwrap();
         let text = String::from_utf8_lossy(&picture.bytes).into_owned();
         assert!(!text.contains("GPS") && !text.contains("Exif"));
         let left = image::load_from_memory(&picture.bytes).unwrap().get_pixel(5, 32).0;
@@ -288,14 +230,14 @@ mod tests {
 
     // H17: what stands after the picture, or pretends to be one.
     #[test]
-    fn nothing_else_of_the_file_survives() {
-        let mut tailed = file(&halves(32, 32), ImageFormat::Png);
-        tailed.extend_from_slice(b"<html><script>alert(1)</script>");
-        let picture = square(tailed).unwrap();
-        assert!(!String::from_utf8_lossy(&picture.bytes).contains("script"));
-        let mut polyglot = file(&halves(32, 32), ImageFormat::Gif);
-        polyglot.extend_from_slice(b"*/=1;alert(1)//");
-        assert!(!String::from_utf8_lossy(&square(polyglot).unwrap().bytes).contains("alert"));
+    fn what_is_something_else_too_is_refused() {
+        for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP, ImageFormat::Gif] {
+            let whole = file(&halves(32, 32), format);
+            for tail in [&b"<html><script>alert(1)</script>"[..], b"*/=1;alert(1)//", b"PK\x03\x04", b"\0\0\0x", &whole[..20]] {
+                assert_eq!(square(&[&whole, tail].concat()).err(), Some(PictureRefusal::Type), "{format:?} {tail:?}");
+            }
+            assert!(square(&[&whole[..], &[0; 3000]].concat()).is_ok(), "{format:?}: a block that was filled up");
+        }
         for other in [
             &b""[..],
             b"GIF89a/*",
@@ -330,26 +272,42 @@ mod tests {
     #[test]
     fn bombs_are_not_decoded() {
         for (width, height) in [(30_000, 30_000), (u32::MAX >> 1, 1), (1, 20_001), (10_000, 10_000)] {
-            assert_eq!(square(png_header(width, height)).err(), Some(PictureRefusal::TooLarge), "{width} x {height}");
+            assert_eq!(square(&png_header(width, height)).err(), Some(PictureRefusal::TooLarge), "{width} x {height}");
         }
         let mut gif = file(&halves(8, 8), ImageFormat::Gif);
         gif[6..10].copy_from_slice(&[0xff; 4]);
-        assert!(square(gif).is_err());
+        assert!(square(&gif).is_err());
         let mut jpeg = file(&halves(8, 8), ImageFormat::Jpeg);
         let frame = jpeg.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
         jpeg[frame + 5..frame + 9].copy_from_slice(&[0x75, 0x30, 0x75, 0x30]);
-        assert!(square(jpeg).is_err());
+        assert!(square(&jpeg).is_err());
+    }
+
+    // A file that was cut anywhere is no picture, however much of it could be shown.
+    #[test]
+    fn truncated_files_are_refused() {
+        for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::WebP, ImageFormat::Gif] {
+            let whole = file(&halves(200, 150), format);
+            assert!(square(&whole).is_ok());
+            for cut in (1..20).map(|part| whole.len() * part / 20).chain([whole.len() - 2, whole.len() - 1]) {
+                assert_eq!(square(&whole[..cut]).err(), Some(PictureRefusal::Type), "{format:?} {cut} of {}", whole.len());
+            }
+        }
     }
 
     #[test]
-    fn progressive_pictures_are_told_from_plain_ones() {
-        let plain = file(&halves(8, 8), ImageFormat::Jpeg);
-        assert!(is_plain_jpeg(&plain));
-        let frame = plain.windows(2).position(|marker| marker == [0xff, 0xc0]).unwrap();
-        let mut progressive = plain.clone();
-        progressive[frame + 1] = 0xc2;
-        assert!(!is_plain_jpeg(&progressive));
-        assert!(!is_plain_jpeg(b"\xff\xd8\xff\xda") && !is_plain_jpeg(b"") && !is_plain_jpeg(b"\xff\xd8\xff\xe0\0\0"));
+    fn answers_come_back() {
+        for refusal in [PictureRefusal::Type, PictureRefusal::TooLarge] {
+            let back = Picture::of_answer(Picture::into_answer(Err(refusal)));
+            assert_eq!(back.and_then(Result::err), Some(refusal));
+        }
+        for kind in [PictureKind::Jpeg, PictureKind::Png] {
+            let back = Picture::of_answer(Picture::into_answer(Ok(Picture { bytes: vec![1, 2], kind }))).unwrap().unwrap();
+            assert_eq!((back.bytes, back.kind), (vec![1, 2], kind));
+        }
+        for other in [&b""[..], b"j", b"x", b"xt", b"xl"] {
+            assert!(Picture::of_answer(other.to_vec()).is_none(), "{other:?}");
+        }
     }
 
     proptest! {
@@ -364,7 +322,7 @@ mod tests {
             let mut changed = whole;
             let at = at.index(changed.len());
             changed[at] = byte;
-            let _ = square(changed);
+            let _ = square(&changed);
         }
     }
 }

@@ -1,77 +1,44 @@
 //! The picture of the signed-in user: given, replaced, removed.
 //!
-//! 1. The file is decoded and written anew, one at a time: that takes memory.
+//! 1. The file is decoded and written anew, in a process of its own, one at a time: that takes memory.
 //! 2. The new picture goes to the storage under a key that nobody knows.
 //! 3. One change: the account names the new key.
 //! 4. The old picture goes. Where the process dies in between, the sweep finds what no account names.
 
-use std::sync::Arc;
+use std::{fs, sync::Arc};
 
 use entity::{account_events::Kind, user_audit_log::Category, users};
 use serde_json::json;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     caller::{Caller, Reason, SignedIn},
     change::{self, Change},
     failure::Failure,
+    receive_picture::Received,
 };
 use crate::{
     app::App,
     clock::Timestamp,
-    domain::{
-        picture::{self, Picture, PictureRefusal},
-        picture_file::PictureFile,
+    domain::picture::{Picture, PictureRefusal},
+    outbound::{
+        picture_maker::Made,
+        pictures::{PictureFault, key},
     },
-    ephemeral::rate_limits::Rule,
-    outbound::pictures::{PictureFault, key},
     storage::{
         audit::Entry,
         avatars::{self as storage, Avatar},
     },
 };
 
-/// Files that may be in memory at once, each of five megabytes by default.
-const FILES: usize = 2;
-/// How long an upload may wait for its turn at the decoder, and where it is refused, when to come again.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(3);
-
-/// Bounds how much memory pictures take, whoever sends how many.
-#[derive(Clone, Debug)]
-pub struct Room {
-    /// For files that come in.
-    pub files: Arc<Semaphore>,
-    decoder: Arc<Semaphore>,
-}
-
-impl Default for Room {
-    fn default() -> Self {
-        Self { files: Arc::new(Semaphore::new(FILES)), decoder: Arc::new(Semaphore::new(1)) }
-    }
-}
-
-/// A file that was sent.
-pub struct File {
-    /// What is in it.
-    pub content: Content,
-    /// Its place in memory, until it has been decoded.
-    pub room: OwnedSemaphorePermit,
-}
-
-/// What is in a file.
-pub enum Content {
-    /// Everything.
-    Whole(PictureFile),
-    /// More than is taken; it was not kept.
-    TooLarge,
-}
+/// How long an upload may wait for its turn, and where it is refused, when to come again.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// Too many bytes, or too many pixels.
+    /// Too many bytes or pixels, or it takes too much to decode.
     TooLarge,
-    /// Not a JPEG, PNG, WebP or GIF, or a broken one.
+    /// Not a JPEG, PNG, WebP or GIF, a broken one, or something else too.
     Type,
 }
 
@@ -85,10 +52,9 @@ impl Refusal {
 }
 
 /// Gives the user this picture, and returns the account as it is now.
-pub async fn upload(app: &App, caller: &Caller, file: File) -> Result<users::Model, Failure<Refusal>> {
+pub async fn upload(app: &App, caller: &Caller, file: Received) -> Result<users::Model, Failure<Refusal>> {
     let now = app.clock.now();
     let me = caller.signed_in().map_err(Failure::Unauthenticated)?;
-    app.rate_limits.take(Rule::AvatarsPerUser, &me.live.user.id.simple().to_string(), now).await?;
     let ended = replace(app, caller, me, file, now).await;
     if let Err(Failure::Refused(refusal)) = &ended {
         let entry = Entry::failure("avatar_update", Category::Account, Some(me.live.user.id), refusal.code());
@@ -97,43 +63,52 @@ pub async fn upload(app: &App, caller: &Caller, file: File) -> Result<users::Mod
     ended
 }
 
-async fn replace(app: &App, caller: &Caller, me: &SignedIn, file: File, now: Timestamp) -> Result<users::Model, Failure<Refusal>> {
-    let picture = make(app, file).await?;
+async fn replace(app: &App, caller: &Caller, me: &SignedIn, file: Received, now: Timestamp) -> Result<users::Model, Failure<Refusal>> {
+    let Received { file, place } = file;
+    let picture = make(app, file.ok_or(Failure::Refused(Refusal::TooLarge))?).await?;
     let avatar = Avatar {
         key: key(app.entropy.bytes(), picture.kind.extension()),
         size: i32::try_from(picture.bytes.len()).unwrap_or(i32::MAX),
         mime_type: picture.kind.mime_type(),
     };
     app.pictures.put(&avatar.key, picture.bytes, avatar.mime_type).await.map_err(|fault| away(&fault))?;
-    set(app, caller, me, Some(avatar), now).await
+    let user = set(app, caller, me, Some(avatar), now).await?;
+    drop(place);
+    Ok(user)
 }
 
 /// Decodes the file and writes it anew.
-async fn make(app: &App, file: File) -> Result<Picture, Failure<Refusal>> {
+async fn make(app: &App, file: fs::File) -> Result<Picture, Failure<Refusal>> {
     let overloaded = || Failure::Overloaded { retry_after: PATIENCE };
-    let Content::Whole(bytes) = file.content else { return Err(Failure::Refused(Refusal::TooLarge)) };
-    let turn = tokio::time::timeout(PATIENCE, Arc::clone(&app.picture_room.decoder).acquire_owned()).await;
+    let turn = tokio::time::timeout(PATIENCE, Arc::clone(&app.picture_room.maker).acquire_owned()).await;
     let turn = turn.map_err(|_| overloaded())?.map_err(|_| overloaded())?;
-    let room = file.room;
-    // Its turn and its room last until it is done, also where nobody waits for it any more.
-    let made = tokio::task::spawn_blocking(move || {
-        let made = picture::square(bytes);
-        drop((turn, room));
+    let maker = app.picture_maker.clone();
+    // Its turn lasts until the process has ended, also where nobody waits for it any more.
+    let made = tokio::spawn(async move {
+        let made = maker.make(file).await;
+        drop(turn);
         made
     });
-    match made.await {
-        Ok(made) => made.map_err(|refusal| {
-            Failure::Refused(match refusal {
-                PictureRefusal::Type => Refusal::Type,
-                PictureRefusal::TooLarge => Refusal::TooLarge,
-            })
-        }),
-        // A decoder that gives up badly is no reason to fail: the file is broken.
-        Err(error) => {
-            tracing::warn!(%error, "a picture could not be decoded");
-            Err(Failure::Refused(Refusal::Type))
+    let made = match made.await.map_err(std::io::Error::other) {
+        Ok(Ok(made)) => made,
+        Ok(Err(error)) | Err(error) => {
+            tracing::error!(%error, "the process that makes pictures does not start");
+            return Err(overloaded());
         }
-    }
+    };
+    let answer = match made {
+        Made::Answer(answer) => Picture::of_answer(answer).ok_or(Failure::inconsistent("no answer about a picture"))?,
+        Made::TooMuch => {
+            tracing::warn!("a file took more memory or time than a picture may");
+            Err(PictureRefusal::TooLarge)
+        }
+    };
+    answer.map_err(|refusal| {
+        Failure::Refused(match refusal {
+            PictureRefusal::Type => Refusal::Type,
+            PictureRefusal::TooLarge => Refusal::TooLarge,
+        })
+    })
 }
 
 /// Takes the picture away, and returns the account as it is now.

@@ -21,6 +21,7 @@ use crate::{
         account_events::{self, Position},
         attempt_counters,
         audit::{self, Entry},
+        contact_rows,
         error::StorageError,
         identities, known_devices, link_tokens, messages, password_reset_attempts, recovery_codes,
         sessions::{self, Filter, Window},
@@ -44,16 +45,19 @@ pub async fn run(app: &App, caller: &Caller) -> Result<Value, Failure<Refusal>> 
     change::record(app, caller, vec![entry], now).await?;
     let db = app.database.read();
     let user = users::find_by_id(db, id).await?.ok_or(Failure::Unauthenticated(Reason::SessionEnded))?;
+    // What lies by contacts that it has proved, and by no others: whether somebody else has those is not told here.
+    let before = contact_rows::list(db, &user).await?;
     Ok(json!({
         "exportedAt": now.to_string(),
-        "account": parts::account(&user),
+        "account": parts::account(&user, app.config.http.public_base()),
         "identities": parts::list(&identities::list_of_user(db, id).await?, parts::identity),
         "sessions": parts::list(&all_sessions(app, id, now).await?, parts::session),
         "recoveryCodes": parts::list(&recovery_codes::list_of_user(db, id).await?, parts::recovery_code),
         "devices": parts::list(&known_devices::list_of_user(db, id).await?, parts::device),
         "links": parts::list(&link_tokens::list_of_user(db, id).await?, parts::link),
-        "messages": parts::list(&messages::list_of_user(db, id).await?, parts::message),
-        "passwordResetAttempts": parts::list(&password_reset_attempts::list_of_user(db, id).await?, parts::reset_attempt),
+        "messages": parts::list(&[messages::list_of_user(db, id).await?, before.messages].concat(), parts::message),
+        "passwordResetAttempts":
+            parts::list(&[password_reset_attempts::list_of_user(db, id).await?, before.reset_attempts].concat(), parts::reset_attempt),
         "failedAttempts": parts::list(&attempt_counters::list_of_user(db, id).await?, parts::counter),
         "activity": parts::list(&all_activity(app, id).await?, |row| parts::activity(row, id)),
         "events": parts::list(&all_events(app, id).await?, parts::event),

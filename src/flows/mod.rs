@@ -50,6 +50,7 @@ pub mod read_dev_inbox;
 pub mod reauthenticate;
 pub mod reauthentication_methods;
 pub mod receive_oauth;
+pub mod receive_picture;
 pub mod recent;
 pub mod recovery_code_set;
 pub mod refresh_session;

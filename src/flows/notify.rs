@@ -24,7 +24,10 @@ pub const NOTICE_TTL: Duration = Duration::from_hours(24);
 /// The language of a message: that of the request, else the user's, else the deployment's; one that there are no texts for counts as none.
 pub fn locale(app: &App, caller: &Caller, user: Option<&users::Model>) -> String {
     let users_own = user.and_then(|user| user.locale.as_deref());
-    let mut wishes = caller.locale.as_deref().into_iter().chain(users_own);
+    first_known(app, caller.locale.as_deref().into_iter().chain(users_own))
+}
+
+fn first_known<'a>(app: &App, mut wishes: impl Iterator<Item = &'a str>) -> String {
     let wish = wishes.find(|wish| {
         let primary = wish.split(['-', '_']).next().unwrap_or_default();
         app.locales.iter().any(|locale| primary.eq_ignore_ascii_case(locale))
@@ -44,7 +47,7 @@ pub fn all_contacts(app: &App, caller: &Caller, user: &users::Model, template: &
 
 /// The same where no request asked for it.
 pub fn all_contacts_unasked(app: &App, user: &users::Model, template: &Template, now: Timestamp) -> Vec<NewMessage> {
-    in_language(app, user, template, user.locale.as_ref().unwrap_or(&app.config.messages.locale), now)
+    in_language(app, user, template, &first_known(app, user.locale.as_deref().into_iter()), now)
 }
 
 fn in_language(app: &App, user: &users::Model, template: &Template, locale: &str, now: Timestamp) -> Vec<NewMessage> {

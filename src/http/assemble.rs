@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, net::IpAddr, sync::Arc};
 
-use async_graphql::{Data, ValidationMode};
+use async_graphql::{Data, Error, ValidationMode};
 use async_trait::async_trait;
 use axum::Router;
 use futures::{
@@ -21,7 +21,6 @@ use super::{
     health::{self, Health, Need},
     jwks,
     message_previews::{self, Previews},
-    multipart::UploadSettings,
     oauth,
     origin::Origins,
     pages, router,
@@ -34,13 +33,16 @@ use crate::{
     events::Events,
     flows::{
         authenticate,
-        caller::{Identity, Reason},
+        caller::{Caller, Identity, Reason},
         live_sessions::expires_at,
+        receive_picture::{self, Incoming},
     },
     graphql::{
         entry::{Entry, EntryConfig},
+        error,
         guard::authorize,
         limits::Limits,
+        problem::settle,
         root_fields::Sensitivity,
         schema,
         schema_facts::FactsError,
@@ -80,6 +82,13 @@ pub fn assemble(app: &Arc<App>, metrics: Metrics, closing: CancellationToken) ->
                 },
             )
         },
+        admit_file: {
+            let app = Arc::clone(app);
+            Arc::new(move |caller| {
+                let app = Arc::clone(&app);
+                async move { admit_file(&app, &caller).await }.boxed()
+            })
+        },
         settings: settings(app),
         clock: app.clock.clone(),
         entropy: app.entropy.clone(),
@@ -87,9 +96,9 @@ pub fn assemble(app: &Arc<App>, metrics: Metrics, closing: CancellationToken) ->
         sockets: Arc::new(Sockets::default()),
     });
     let keys = Arc::clone(app);
+    let open = jwks::routes(Arc::new(move || keys.signing_keys.keys().jwks(keys.clock.now()))).merge(avatars::routes(app.pictures.clone()));
     let mut routes = router::graphql_routes(&gateway)
-        .merge(jwks::routes(Arc::new(move || keys.signing_keys.keys().jwks(keys.clock.now()))))
-        .merge(avatars::routes(app.pictures.clone()))
+        .merge(router::admitting(open, &gateway))
         .merge(health::routes(Arc::new(health(app, metrics, closing))))
         .merge(pages::routes(app, &gateway)?)
         .merge(oauth::routes(app, &gateway)?);
@@ -141,7 +150,6 @@ fn settings(app: &App) -> HttpSettings {
         graphiql: graphql.graphiql,
         max_body_bytes: graphql.max_body_bytes,
         body_timeout: http.body_timeout,
-        uploads: UploadSettings { max_bytes: app.config.avatars.max_bytes, room: Arc::clone(&app.picture_room.files) },
         sockets: SocketSettings {
             per_user: count(graphql.sockets_per_user),
             anonymous_per_ip: count(graphql.uninitialised_sockets_per_ip),
@@ -164,6 +172,10 @@ fn admit(app: &App, ip: IpAddr) -> Admission {
         Ok(()) => Admission::Allowed,
         Err(limited) => Admission::Limited { retry_after: limited.retry_after },
     }
+}
+
+async fn admit_file(app: &App, caller: &Caller) -> Result<Incoming, Error> {
+    settle("receive_picture", receive_picture::run(app, caller).await)?.map_err(|_| error::forbidden())
 }
 
 fn health(app: &Arc<App>, metrics: Metrics, closing: CancellationToken) -> Health {

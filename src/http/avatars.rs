@@ -22,19 +22,32 @@ pub fn routes(pictures: Pictures) -> Router {
 async fn picture(State(pictures): State<Pictures>, Path(key): Path<String>, headers: HeaderMap) -> Response {
     let kind = key.rsplit_once('.').and_then(|(_, extension)| PictureKind::of_extension(extension)).filter(|_| is_key(&key));
     let (Some(kind), Ok(etag)) = (kind, HeaderValue::try_from(format!("\"{key}\""))) else { return nothing() };
+    // It never changes: a cache that has it has it right, and the storage need not be asked.
+    if names(&headers, &etag) {
+        return unchanged(etag);
+    }
     match pictures.get(&key).await {
         Ok(None) => nothing(),
-        Ok(Some(_)) if headers.get(header::IF_NONE_MATCH) == Some(&etag) => {
-            let mut response = StatusCode::NOT_MODIFIED.into_response();
-            mark(&mut response, etag);
-            response
-        }
+        Ok(Some(_)) if headers.get(header::IF_NONE_MATCH).is_some_and(|value| value == "*") => unchanged(etag),
         Ok(Some(bytes)) => whole(bytes, kind, etag),
         Err(fault) => {
             tracing::warn!(%fault, "an avatar could not be read");
             (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")]).into_response()
         }
     }
+}
+
+/// Whether `If-None-Match` names this one: a list, in which weak tags count as well (RFC 9110, 13.1.2).
+fn names(headers: &HeaderMap, etag: &HeaderValue) -> bool {
+    let values = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    let mut tags = values.flat_map(|value| value.split(',')).map(|tag| tag.trim().trim_start_matches("W/"));
+    tags.any(|tag| etag == tag)
+}
+
+fn unchanged(etag: HeaderValue) -> Response {
+    let mut response = StatusCode::NOT_MODIFIED.into_response();
+    mark(&mut response, etag);
+    response
 }
 
 fn whole(bytes: Bytes, kind: PictureKind, etag: HeaderValue) -> Response {

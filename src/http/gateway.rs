@@ -12,14 +12,16 @@ use super::{
     authenticate::{Authenticate, CookieUse, Credentials, Presented, presented},
     client_address::client_address,
     cookies::CookieStyle,
-    multipart::UploadSettings,
     origin::Origins,
     sockets::Sockets,
 };
 use crate::{
     clock::Clock,
     entropy::Entropy,
-    flows::caller::{Caller, Identity, Reason},
+    flows::{
+        caller::{Caller, Identity, Reason},
+        receive_picture::Incoming,
+    },
     graphql::{
         entry::{Entry, Prepared},
         error,
@@ -47,6 +49,9 @@ pub type Admit = Arc<dyn Fn(IpAddr) -> Admission + Send + Sync>;
 /// who asks.
 pub type RequestData = Arc<dyn Fn(&Prepared) -> BoxFuture<'static, Data> + Send + Sync>;
 
+/// Lets the file of a caller in who is known and allowed to send one.
+pub type AdmitFile = Arc<dyn Fn(Arc<Caller>) -> BoxFuture<'static, Result<Incoming, Error>> + Send + Sync>;
+
 /// How the transports behave.
 #[derive(Clone, Debug)]
 pub struct HttpSettings {
@@ -68,8 +73,6 @@ pub struct HttpSettings {
     pub max_body_bytes: usize,
     /// How long a body may take to come.
     pub body_timeout: Duration,
-    /// Of files.
-    pub uploads: UploadSettings,
     /// Of sockets.
     pub sockets: SocketSettings,
 }
@@ -120,6 +123,8 @@ pub struct Gateway<E> {
     pub admit: Admit,
     /// What resolvers find in their context.
     pub request_data: RequestData,
+    /// Who may send a file now.
+    pub admit_file: AdmitFile,
     /// How the transports behave.
     pub settings: HttpSettings,
     /// The time of request ids.

@@ -198,9 +198,13 @@ async fn collect(chunks: &mut BodyDataStream, max: usize) -> Result<Bytes, BodyR
 
 /// Reads on, for a while, what nobody wants: a connection that is closed while the client still sends is reset, and most clients then never see
 /// the answer that says why.
-pub(super) fn read_away(mut chunks: BodyDataStream) {
+pub(super) fn read_away(chunks: BodyDataStream) {
+    read_away_at_most(chunks, READ_AWAY_BYTES);
+}
+
+pub(super) fn read_away_at_most(mut chunks: BodyDataStream, bytes: usize) {
     tokio::spawn(tokio::time::timeout(READ_AWAY_FOR, async move {
-        let mut left = READ_AWAY_BYTES;
+        let mut left = bytes;
         while let Some(Ok(chunk)) = chunks.next().await {
             let Some(less) = left.checked_sub(chunk.len()) else { return };
             left = less;

@@ -2,12 +2,21 @@
 //! alone.
 //!
 //! 1. The header that makes a browser ask first must be there, with or without cookies.
-//! 2. What is asked, and by whom, is known and allowed before a byte of the file is kept.
-//! 3. Few files are in memory at once; one that is too large is read to its end and not kept.
+//! 2. Until it is known what is asked and by whom, and that they may send a file now, no more is read than of a body of JSON.
+//! 3. The file goes where it is kept as it comes, not slower than a set pace; one that is too large is read to its end and not kept.
+//! 4. What is refused is thrown away as it comes, and no longer looked at.
 
-use std::{collections::BTreeMap, sync::Arc, task::Poll, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::{Poll, ready},
+    time::Duration,
+};
 
-use async_graphql::{Executor, parser::types::OperationType};
+use async_graphql::{Error, Executor, parser::types::OperationType};
 use axum::{
     body::{Body, BodyDataStream},
     http::{HeaderMap, StatusCode, header},
@@ -15,8 +24,8 @@ use axum::{
 };
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use multer::{Constraints, Multipart, SizeLimit};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use multer::Multipart;
+use tokio::time::Instant;
 
 use super::{
     answer::{Media, refuse, refuse_by_code, respond},
@@ -26,31 +35,23 @@ use super::{
     question::Parameters,
 };
 use crate::{
-    domain::picture_file::PictureFile,
-    flows::avatar::{Content, File},
+    flows::receive_picture::{Incoming, Received},
     graphql::{error, upload::Uploaded},
 };
 
 /// The only operation that takes a file.
 const FIELD: &str = "uploadAvatar";
 /// More is not even read.
-const MOST_BYTES: u64 = 16 * 1024 * 1024;
+const MOST_BYTES: usize = 16 * 1024 * 1024;
 const MOST_MAP_BYTES: usize = 1024;
-/// A file may take longer than a body of JSON: so much from its beginning to its end.
-const FILE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long somebody waits until other files are through.
-const ROOM_TIMEOUT: Duration = Duration::from_secs(5);
-/// For how long a refused body is read all the same, so that the client sees why.
-const READ_AWAY_FOR: Duration = Duration::from_secs(2);
-
-/// How files are taken.
-#[derive(Clone, Debug)]
-pub struct UploadSettings {
-    /// Bytes of a file.
-    pub max_bytes: usize,
-    /// How many there may be at once.
-    pub room: Arc<Semaphore>,
-}
+/// Of boundaries, and of the headers of a part.
+const MOST_FRAME_BYTES: usize = 4096;
+/// So much is handed to the reader of parts at a time.
+const PIECE: usize = 16 * 1024;
+/// A file may take longer than a body of JSON: so much from its beginning to its end,
+const FILE_TIMEOUT: Duration = Duration::from_mins(1);
+/// and once the time of such a body is over, so many bytes a second at least.
+const SLOWEST: u64 = 64 * 1024;
 
 /// Whether a body claims to be multipart.
 pub(super) fn is_multipart(headers: &HeaderMap) -> bool {
@@ -64,7 +65,8 @@ pub(super) fn is_multipart(headers: &HeaderMap) -> bool {
 enum Refusal {
     Body(BodyRefusal),
     Wrong(&'static str),
-    Busy,
+    /// By the schema.
+    Error(Error),
     /// The answer is there already.
     Answered(Box<Response>),
 }
@@ -72,7 +74,7 @@ enum Refusal {
 impl From<multer::Error> for Refusal {
     fn from(error: multer::Error) -> Self {
         match error {
-            multer::Error::StreamSizeExceeded { .. } | multer::Error::FieldSizeExceeded { .. } => Self::Body(BodyRefusal::TooLarge),
+            multer::Error::StreamReadFailed(cause) if cause.is::<Spent>() => Self::Body(BodyRefusal::TooLarge),
             _ => Self::Body(BodyRefusal::Broken),
         }
     }
@@ -87,69 +89,96 @@ pub(super) async fn post<E: Executor>(gateway: &Gateway<E>, arrival: Arrival, he
             return *refusal;
         }
     };
-    let stream = body.into_data_stream();
-    let mut parts = match open(headers, stream) {
-        Ok(parts) => parts,
-        Err((refusal, stream)) => {
-            graphql::read_away(stream);
-            return refusal.respond(media, &arrival);
-        }
+    let gate = Arc::new(Gate { body: Mutex::new(body.into_data_stream()), allowed: AtomicUsize::new(0) });
+    let answered = match open(headers, &gate) {
+        Ok(parts) => answer(gateway, &arrival, headers, (parts, &gate), media).await,
+        Err(refusal) => Err(Refusal::Body(refusal)),
     };
-    let answered = answer(gateway, &arrival, headers, &mut parts, media).await;
     let response = match answered {
         Ok(response) => return response,
         Err(Refusal::Body(refusal)) => refusal.respond(media, &arrival),
         Err(Refusal::Wrong(message)) => refuse(StatusCode::BAD_REQUEST, error::bad_request(message), media, &arrival.request_id),
-        Err(Refusal::Busy) => refuse_by_code(error::overloaded(ROOM_TIMEOUT), media, &arrival.request_id),
+        Err(Refusal::Error(error)) => refuse_by_code(error, media, &arrival.request_id),
         Err(Refusal::Answered(response)) => *response,
     };
-    tokio::spawn(tokio::time::timeout(READ_AWAY_FOR, read_away(parts)));
+    if let Some(gate) = Arc::into_inner(gate) {
+        graphql::read_away_at_most(gate.body.into_inner().unwrap_or_else(PoisonError::into_inner), MOST_BYTES);
+    }
     response
 }
 
-fn open(headers: &HeaderMap, stream: BodyDataStream) -> Result<Multipart<'static>, (BodyRefusal, BodyDataStream)> {
+fn open(headers: &HeaderMap, gate: &Arc<Gate>) -> Result<Multipart<'static>, BodyRefusal> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     let boundary = text(header::CONTENT_TYPE).and_then(|value| multer::parse_boundary(value).ok());
     let (true, Some(boundary)) = (headers.contains_key("graphql-require-preflight"), boundary) else {
-        return Err((BodyRefusal::MediaType, stream));
+        return Err(BodyRefusal::MediaType);
     };
-    if text(header::CONTENT_LENGTH).and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > MOST_BYTES) {
-        return Err((BodyRefusal::TooLarge, stream));
+    if text(header::CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok()).is_some_and(|length| length > MOST_BYTES) {
+        return Err(BodyRefusal::TooLarge);
     }
-    let constraints = Constraints::new().size_limit(SizeLimit::new().whole_stream(MOST_BYTES));
-    Ok(Multipart::with_constraints(piece_by_piece(stream), boundary, constraints))
+    Ok(Multipart::new(pieces(Arc::clone(gate)), boundary))
 }
 
-/// The reader of parts would otherwise read on for as long as there is something to read, however much it holds already.
-fn piece_by_piece(mut stream: BodyDataStream) -> impl Stream<Item = Result<Bytes, axum::Error>> + Send + 'static {
+/// A body, and how much of it the reader of parts may have by now: it keeps whatever it cannot make a part of, and looks through all of that
+/// again with each piece.
+struct Gate {
+    body: Mutex<BodyDataStream>,
+    allowed: AtomicUsize,
+}
+
+impl Gate {
+    /// From now on so many bytes, and no more.
+    fn allow(&self, bytes: usize) {
+        self.allowed.store(bytes, Ordering::Relaxed);
+    }
+}
+
+/// The reader of parts asked for more than it may have.
+#[derive(Debug, thiserror::Error)]
+#[error("more than is read here")]
+struct Spent;
+
+type PieceError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The body in small pieces, one at a time: the reader of parts would otherwise read on for as long as there is something to read.
+fn pieces(gate: Arc<Gate>) -> impl Stream<Item = Result<Bytes, PieceError>> + Send + 'static {
     let mut given = false;
+    let mut chunk = Bytes::new();
     futures::stream::poll_fn(move |context| {
         if std::mem::take(&mut given) {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let polled = stream.poll_next_unpin(context);
-        given = matches!(polled, Poll::Ready(Some(_)));
-        polled
+        while chunk.is_empty() {
+            let polled = gate.body.lock().unwrap_or_else(PoisonError::into_inner).poll_next_unpin(context);
+            match ready!(polled) {
+                Some(Ok(next)) => chunk = next,
+                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                None => return Poll::Ready(None),
+            }
+        }
+        let allowed = gate.allowed.load(Ordering::Relaxed);
+        if allowed == 0 {
+            return Poll::Ready(Some(Err(Spent.into())));
+        }
+        let piece = chunk.split_to(chunk.len().min(PIECE).min(allowed));
+        gate.allow(allowed - piece.len());
+        given = true;
+        Poll::Ready(Some(Ok(piece)))
     })
-}
-
-async fn read_away(mut parts: Multipart<'static>) {
-    while let Ok(Some(mut field)) = parts.next_field().await {
-        while let Ok(Some(_)) = field.chunk().await {}
-    }
 }
 
 async fn answer<E: Executor>(
     gateway: &Gateway<E>,
     arrival: &Arrival,
     headers: &HeaderMap,
-    parts: &mut Multipart<'static>,
+    (mut parts, gate): (Multipart<'static>, &Gate),
     media: Media,
 ) -> Result<Response, Refusal> {
-    let late = |_| Refusal::Body(BodyRefusal::TooSlow);
-    let head = read_head(parts, gateway.settings.max_body_bytes);
-    let (operations, file_name, path) = tokio::time::timeout(gateway.settings.body_timeout, head).await.map_err(late)??;
+    let max = gateway.settings.max_body_bytes;
+    gate.allow(max + MOST_MAP_BYTES + MOST_FRAME_BYTES);
+    let head = tokio::time::timeout(gateway.settings.body_timeout, read_head(&mut parts, max)).await;
+    let (operations, file_name, path) = head.map_err(|_| Refusal::Body(BodyRefusal::TooSlow))??;
     // A name that no client knows: a text in plain JSON can never stand for a file.
     let marker = hex::encode(gateway.entropy.bytes::<16>());
     let mut parameters = Parameters::from_json(&operations).map_err(|unreadable| Refusal::Wrong(unreadable.0))?;
@@ -170,10 +199,8 @@ async fn answer<E: Executor>(
         let answer = gateway.entry.refuse(error, &arrival.request_id);
         return Err(Refusal::Answered(Box::new(respond(&answer, media, &arrival.request_id))));
     }
-    let room = Arc::clone(&gateway.settings.uploads.room).acquire_owned();
-    let room = tokio::time::timeout(ROOM_TIMEOUT, room).await.map_err(|_| Refusal::Busy)?.map_err(|_| Refusal::Busy)?;
-    let file = read_file(parts, &file_name, gateway.settings.uploads.max_bytes, room);
-    let file = tokio::time::timeout(FILE_TIMEOUT, file).await.map_err(late)??;
+    let incoming = (gateway.admit_file)(Arc::clone(&caller)).await.map_err(Refusal::Error)?;
+    let file = read_file((&mut parts, gate), &file_name, incoming, gateway.settings.body_timeout).await?;
     data.insert(Uploaded::new(marker, file));
     Ok(graphql::execute(gateway, prepared, &caller, data, media).await)
 }
@@ -203,18 +230,29 @@ async fn read_part(parts: &mut Multipart<'static>, name: &str, max: usize) -> Re
     Ok(bytes)
 }
 
-async fn read_file(parts: &mut Multipart<'static>, name: &str, max: usize, room: OwnedSemaphorePermit) -> Result<File, Refusal> {
-    let field = parts.next_field().await?.filter(|field| field.name() == Some(name));
-    let mut field = field.ok_or(Refusal::Wrong("The file that \"map\" names did not come."))?;
-    let mut file = PictureFile::with_room(max).map_err(|_| Refusal::Busy)?;
-    let mut fits = true;
-    while let Some(chunk) = field.chunk().await? {
-        fits = fits && file.append(&chunk);
+async fn read_file(
+    (parts, gate): (&mut Multipart<'static>, &Gate),
+    name: &str,
+    mut incoming: Incoming,
+    patience: Duration,
+) -> Result<Received, Refusal> {
+    let late = |_| Refusal::Body(BodyRefusal::TooSlow);
+    let broken = |error| Refusal::Error(error::internal(format!("a file cannot be kept: {error}")));
+    let begun = Instant::now();
+    gate.allow(PIECE + MOST_FRAME_BYTES);
+    let field = tokio::time::timeout(patience, parts.next_field()).await.map_err(late)??;
+    let mut field = field.filter(|field| field.name() == Some(name)).ok_or(Refusal::Wrong("The file that \"map\" names did not come."))?;
+    gate.allow(MOST_BYTES);
+    let mut came = 0_u64;
+    let due = |came: u64| begun + (patience + Duration::from_secs(came / SLOWEST)).min(FILE_TIMEOUT);
+    while let Some(chunk) = tokio::time::timeout_at(due(came), field.chunk()).await.map_err(late)?? {
+        came += chunk.len() as u64;
+        incoming.append(&chunk).await.map_err(broken)?;
     }
-    let content = if fits { Content::Whole(file) } else { Content::TooLarge };
     drop(field);
-    match parts.next_field().await? {
-        None => Ok(File { content, room }),
+    gate.allow(MOST_FRAME_BYTES);
+    match tokio::time::timeout_at(due(came), parts.next_field()).await.map_err(late)?? {
+        None => incoming.finish().await.map_err(broken),
         Some(_) => Err(Refusal::Wrong("There is more than the one file.")),
     }
 }

@@ -1,18 +1,22 @@
 //! The routes, and what every answer carries.
 
-use std::{sync::Arc, time::Instant};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use async_graphql::Executor;
 use axum::{
     Router,
-    extract::{MatchedPath, Request},
+    extract::{ConnectInfo, MatchedPath, Request},
     http::{HeaderMap, HeaderName, HeaderValue, header},
     middleware::{Next, from_fn},
     response::Response,
     routing::get,
 };
 
-use super::{gateway::Gateway, graphiql, graphql, stream, websocket};
+use super::{
+    answer::{Media, refuse_by_code},
+    gateway::Gateway,
+    graphiql, graphql, stream, websocket,
+};
 
 /// The routes of the GraphQL API. The server must give each connection's peer address (`ConnectInfo<SocketAddr>`).
 pub fn graphql_routes<E: Executor>(gateway: &Arc<Gateway<E>>) -> Router {
@@ -22,6 +26,21 @@ pub fn graphql_routes<E: Executor>(gateway: &Arc<Gateway<E>>) -> Router {
         .route("/graphql/stream", get(stream::stream::<E>).post(stream::stream::<E>).options(graphql::options::<E>))
         .with_state(Arc::clone(gateway));
     if gateway.settings.graphiql { routes.merge(graphiql::routes()) } else { routes }
+}
+
+/// Lets nobody to these routes whose address is denied or asks too often, as at those of the API.
+pub fn admitting<E: Executor>(routes: Router, gateway: &Arc<Gateway<E>>) -> Router {
+    let gateway = Arc::clone(gateway);
+    routes.layer(from_fn(move |ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request, next: Next| {
+        let arrival = gateway.arrival(peer.ip(), request.headers(), "GET", "");
+        let admitted = gateway.admitted(arrival.ip);
+        async move {
+            match admitted {
+                Ok(()) => next.run(request).await,
+                Err(error) => refuse_by_code(error, Media::Json, &arrival.request_id),
+            }
+        }
+    }))
 }
 
 /// Puts the last touches on the whole program's routes: an answer for unknown paths and methods, and the headers of every answer.

@@ -12,6 +12,8 @@ use crate::{
 };
 
 const JOB: &str = "sweep avatars";
+/// The first time after a start, and as much again by chance: instances that start together do not all ask at once.
+const FIRST: Duration = Duration::from_mins(2);
 const EVERY: Duration = Duration::from_hours(6);
 /// Younger ones may belong to a change that is not committed yet.
 const AGE: Duration = Duration::from_hours(1);
@@ -22,11 +24,14 @@ const SIDE_BY_SIDE: usize = 8;
 /// Sweeps now and then until `stop`; of several instances one does.
 pub async fn run(app: &App, stop: CancellationToken) -> Result<(), StorageError> {
     let holder = app.entropy.uuid(app.clock.now()).to_string();
+    let spread = Duration::from_millis(u64::from(app.entropy.below(u32::try_from(FIRST.as_millis()).unwrap_or(u32::MAX))));
+    let mut pause = FIRST + spread;
     loop {
         tokio::select! {
             () = stop.cancelled() => return Ok(()),
-            () = tokio::time::sleep(EVERY) => {}
+            () = tokio::time::sleep(pause) => {}
         }
+        pause = EVERY;
         let now = app.clock.now();
         if leases::acquire(app.database.write(), JOB, &holder, now + EVERY / 2, now).await? {
             tokio::select! {

@@ -3,8 +3,10 @@
 pub mod bell;
 pub mod breaches;
 mod http_post;
+pub mod incoming_file;
 pub mod message;
 pub mod own_texts;
+pub mod picture_maker;
 pub mod pictures;
 pub mod providers;
 pub mod render;
@@ -14,3 +16,4 @@ pub mod sms;
 pub mod smtp;
 mod texts;
 mod trial;
+pub mod turns;

@@ -16,8 +16,6 @@ use crate::config::Avatars;
 /// Within a request, a storage has this long.
 const TIMEOUT: Duration = Duration::from_secs(4);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// What keys begin with in a bucket, which may hold other things too.
-const IN_BUCKET: &str = "avatars";
 const KEY_BYTES: usize = 16;
 
 /// The storage does not do what it should.
@@ -66,7 +64,7 @@ impl Pictures {
         if let Some(endpoint) = &s3.endpoint {
             builder = builder.with_endpoint(endpoint.as_str().trim_end_matches('/'));
         }
-        Ok(Self { store: Arc::new(builder.build()?), place: Path::from(IN_BUCKET), keeps_types: true })
+        Ok(Self { store: Arc::new(builder.build()?), place: Path::from(s3.prefix.as_str()), keeps_types: true })
     }
 
     fn in_folder(folder: &FilePath) -> Result<Self, PictureFault> {

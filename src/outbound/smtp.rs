@@ -15,7 +15,6 @@ use lettre::{
         header::{Header, HeaderName, HeaderValue},
     },
     transport::smtp::{
-        Error,
         authentication::{Credentials, Mechanism},
         client::{AsyncSmtpConnection, TlsParameters},
         extension::ClientId,
@@ -23,12 +22,14 @@ use lettre::{
     },
 };
 use secrecy::{ExposeSecret, SecretString};
+use tokio::{net::TcpStream, sync::OwnedSemaphorePermit};
 use url::Url;
 use uuid::Uuid;
 
 use super::{
     render::Rendered,
     send_failure::{SendFailure, one_line},
+    turns::Turns,
 };
 
 /// A connection that lay idle for longer is not used again.
@@ -134,24 +135,26 @@ impl Mailer {
         })
     }
 
-    /// Hands one mail to the server; returns when the server has taken it, or by the time-out.
-    pub async fn send(&self, mail: &Mail<'_>) -> Result<(), SendFailure> {
+    /// Hands one mail to the server when it is its turn; returns when the server has taken it, or by the time-out. The turn lasts until the
+    /// caller has written that down.
+    pub async fn send(&self, mail: &Mail<'_>, turns: &Turns) -> Result<OwnedSemaphorePermit, SendFailure> {
         let message = self.compose(mail)?;
-        match tokio::time::timeout(self.timeout, self.hand_over(&message)).await {
+        match tokio::time::timeout(self.timeout, self.hand_over(&message, turns)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(SendFailure::Later(format!("no answer within {} s", self.timeout.as_secs()))),
         }
     }
 
-    async fn hand_over(&self, message: &Message) -> Result<(), SendFailure> {
+    async fn hand_over(&self, message: &Message, turns: &Turns) -> Result<OwnedSemaphorePermit, SendFailure> {
         let mut connection = match self.take_parked().await {
             Some(connection) => connection,
-            None => self.connect().await.map_err(|error| SendFailure::Later(one_line(&error)))?,
+            None => self.connect().await?,
         };
+        let turn = turns.next().await?;
         match connection.send(message.envelope(), &message.formatted()).await {
             Ok(_) => {
                 self.parked().push(Parked { connection, since: Instant::now() });
-                Ok(())
+                Ok(turn)
             }
             // 53z are about who we are to the server, which the operator can put right; the other 5yz are about this mail.
             Err(error) if error.status().is_some_and(|code| error.is_permanent() && code.category != Category::Unspecified3) => {
@@ -174,20 +177,29 @@ impl Mailer {
         self.parked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn connect(&self) -> Result<AsyncSmtpConnection, Error> {
-        let wrapper = match &self.protection {
-            Protection::Wrapped(tls) => Some(tls.clone()),
-            Protection::Required(_) | Protection::Offered(_) => None,
-        };
+    async fn connect(&self) -> Result<AsyncSmtpConnection, SendFailure> {
+        let later = |error: &dyn fmt::Display| SendFailure::Later(one_line(error));
         let address = (self.host.as_str(), self.port);
-        let mut connection = AsyncSmtpConnection::connect_tokio1(address, Some(self.timeout), &self.hello, wrapper, None).await?;
-        match &self.protection {
-            Protection::Required(tls) => connection.starttls(tls.clone(), &self.hello).await?,
-            Protection::Offered(tls) if connection.can_starttls() => connection.starttls(tls.clone(), &self.hello).await?,
-            Protection::Wrapped(_) | Protection::Offered(_) => {}
+        let mut connection = match &self.protection {
+            Protection::Wrapped(tls) => {
+                AsyncSmtpConnection::connect_tokio1(address, Some(self.timeout), &self.hello, Some(tls.clone()), None).await
+            }
+            Protection::Required(_) | Protection::Offered(_) => {
+                let stream = TcpStream::connect(address).await.map_err(|error| later(&error))?;
+                // A mail goes in two writes: the second one must not wait until the server has acknowledged the first.
+                stream.set_nodelay(true).map_err(|error| later(&error))?;
+                AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.hello).await
+            }
         }
+        .map_err(|error| later(&error))?;
+        match &self.protection {
+            Protection::Required(tls) => connection.starttls(tls.clone(), &self.hello).await,
+            Protection::Offered(tls) if connection.can_starttls() => connection.starttls(tls.clone(), &self.hello).await,
+            Protection::Wrapped(_) | Protection::Offered(_) => Ok(()),
+        }
+        .map_err(|error| later(&error))?;
         if let Some(credentials) = &self.credentials {
-            connection.auth(MECHANISMS, credentials).await?;
+            connection.auth(MECHANISMS, credentials).await.map_err(|error| later(&error))?;
         }
         Ok(connection)
     }

@@ -1,7 +1,7 @@
 //! Accounts that are to go: the wish, the change of mind, and the end.
 
 use entity::{
-    Channel, Timestamp, avatar_removals, dev_inbox, link_tokens, messages, password_reset_attempts, pending_sign_ups,
+    Timestamp, avatar_removals, messages,
     users::{Column, Entity, Model, Role, Status},
 };
 use sea_orm::{
@@ -11,7 +11,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::error::StorageError;
+use super::{contact_rows, error::StorageError};
 
 /// Writes down when an account is to go and returns it as it is now; `None` where that was written down before, or the account is not active.
 pub async fn schedule(db: &impl ConnectionTrait, id: Uuid, at: Timestamp, now: Timestamp) -> Result<Option<Model>, StorageError> {
@@ -80,7 +80,7 @@ pub async fn lock_due(db: &impl ConnectionTrait, id: Uuid, now: Timestamp) -> Re
     Ok(Entity::find_by_id(id).filter(Column::DeletionScheduledAt.lte(now)).lock_exclusive().one(db).await?)
 }
 
-/// Removes an account and all that lies by its id or its proved contacts. What has a row of its own in the audit log and the event log stays.
+/// Removes an account and all that lies by its id or by contacts that it has or had proved. What has a row of its own in the audit log and the event log stays.
 ///
 /// The file of its picture is noted for removal in the same transaction, so that it goes although the program may be killed in between.
 pub async fn erase(db: &impl ConnectionTrait, user: &Model, now: Timestamp) -> Result<(), StorageError> {
@@ -91,11 +91,7 @@ pub async fn erase(db: &impl ConnectionTrait, user: &Model, now: Timestamp) -> R
             .exec_without_returning(db)
             .await?;
     }
-    let email = user.email.as_deref().filter(|_| user.email_verified_at.is_some()).map(|email| (Channel::Email, email));
-    let phone = user.phone.as_deref().filter(|_| user.phone_verified_at.is_some()).map(|phone| (Channel::Sms, phone));
-    for (channel, contact) in email.into_iter().chain(phone) {
-        erase_contact(db, channel, contact).await?;
-    }
+    contact_rows::erase(db, user).await?;
     messages::Entity::delete_many().filter(messages::Column::UserId.eq(user.id)).exec(db).await?;
     // Sessions, devices, links and counters go with it.
     Entity::delete_by_id(user.id).exec(db).await?;
@@ -112,28 +108,5 @@ pub async fn list_removed_avatars(db: &impl ConnectionTrait, limit: u64) -> Resu
 pub async fn forget_avatars(db: &impl ConnectionTrait, keys: &[String]) -> Result<(), StorageError> {
     let keys = keys.iter().map(String::as_str);
     avatar_removals::Entity::delete_many().filter(avatar_removals::Column::Key.is_in(keys)).exec(db).await?;
-    Ok(())
-}
-
-/// What lies by a contact alone: what was asked for and sent before it belonged to the account, sign-ups that can never be finished, mail of
-/// development.
-async fn erase_contact(db: &impl ConnectionTrait, channel: Channel, contact: &str) -> Result<(), StorageError> {
-    password_reset_attempts::Entity::delete_many().filter(password_reset_attempts::Column::Contact.eq(contact)).exec(db).await?;
-    messages::Entity::delete_many()
-        .filter(messages::Column::Recipient.eq(contact))
-        .filter(messages::Column::UserId.is_null())
-        .exec(db)
-        .await?;
-    link_tokens::Entity::delete_many()
-        .filter(link_tokens::Column::Contact.eq(contact))
-        .filter(link_tokens::Column::UserId.is_null())
-        .exec(db)
-        .await?;
-    pending_sign_ups::Entity::delete_many()
-        .filter(pending_sign_ups::Column::Channel.eq(channel))
-        .filter(pending_sign_ups::Column::Contact.eq(contact))
-        .exec(db)
-        .await?;
-    dev_inbox::Entity::delete_many().filter(dev_inbox::Column::Recipient.eq(contact)).exec(db).await?;
     Ok(())
 }

@@ -49,7 +49,7 @@ async fn confirm_email(member: &Member, challenge: &Challenge, code: &str) -> An
 }
 
 /// Changes the address to the end; the notices to both addresses are left to read.
-async fn moves_to(gateway: &Gateway, member: &Member, email: &str) {
+pub async fn moves_to(gateway: &Gateway, member: &Member, email: &str) {
     let challenge: Challenge = change_email(member, email).await.expect_done().into();
     let code = gateway.next_message(email).await.code();
     confirm_email(member, &challenge, &code).await.expect_done();

@@ -31,7 +31,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
 ];
 
 /// Where each outside crate may be named: files or folders below `src/`.
-const HOMES: [(&str, &[&str]); 37] = [
+const HOMES: [(&str, &[&str]); 39] = [
     ("axum", &["http/"]),
     ("tower", &["http/"]),
     ("tower_http", &["http/"]),
@@ -55,9 +55,11 @@ const HOMES: [(&str, &[&str]); 37] = [
     ("md5", &["crypto/password_hash/"]),
     ("totp_rs", &["domain/totp.rs"]),
     ("qrcodegen", &["domain/qr_code.rs"]),
-    ("image", &["domain/picture.rs"]),
-    ("bytemuck", &["domain/picture.rs"]),
-    ("memmap2", &["domain/picture.rs", "domain/picture_file.rs"]),
+    ("image", &["domain/picture.rs", "domain/picture/"]),
+    ("jpeg_decoder", &["domain/picture/jpeg.rs"]),
+    ("png", &["domain/picture/png.rs"]),
+    ("gif", &["domain/picture/gif.rs"]),
+    ("tempfile", &["outbound/incoming_file.rs"]),
     ("multer", &["http/multipart.rs"]),
     ("object_store", &["outbound/pictures.rs"]),
     ("reqwest", &["outbound/"]),

@@ -9,7 +9,7 @@ use base64::{
 use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 use password_hash::PasswordVerifier;
-use sha2::{Digest, Sha256, Sha384};
+use sha2::{Digest, Sha256, Sha384, Sha512};
 use zeroize::Zeroizing;
 
 use super::Unreadable;
@@ -117,11 +117,20 @@ impl ShaCrypt {
     }
 }
 
-/// `$P$` and `$H$`: MD5 over and over, of WordPress, phpBB and Drupal of old.
+/// `$P$` and `$H$`: MD5 over and over, of WordPress, phpBB and Drupal 6; `$S$`: SHA-512 over and over, of Drupal 7 to 10. `U` before it: of the
+/// password's MD5, from when Drupal moved.
 pub(super) struct Phpass {
+    round: Round,
+    of_md5: bool,
     log_rounds: u32,
     salt: Vec<u8>,
     hash: String,
+}
+
+#[derive(Clone, Copy)]
+enum Round {
+    Md5,
+    Sha512,
 }
 
 const PHPASS_ALPHABET: &str = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -133,19 +142,36 @@ impl Phpass {
     }
 
     fn read(stored: &str) -> Option<Self> {
+        let (of_md5, stored) = stored.strip_prefix('U').map_or((false, stored), |rest| (true, rest));
+        // Drupal cuts the text of its hashes at 55 characters.
+        let (round, length) = match stored.get(..3)? {
+            "$P$" | "$H$" => (Round::Md5, 22),
+            "$S$" => (Round::Sha512, 43),
+            _ => return None,
+        };
         let rounds = stored.get(3..4)?;
         let log_rounds = u32::try_from(PHPASS_ALPHABET.find(rounds)?).ok().filter(|log| (7..=30).contains(log))?;
         let salt = stored.get(4..12)?.as_bytes().to_vec();
-        let hash = stored.get(12..).filter(|hash| hash.len() == 22)?.to_owned();
-        Some(Self { log_rounds, salt, hash })
+        let hash = stored.get(12..).filter(|hash| hash.len() == length)?.to_owned();
+        Some(Self { round, of_md5, log_rounds, salt, hash })
     }
 
     pub fn is_right(&self, password: &[u8]) -> bool {
-        let mut digest = Md5::new().chain_update(&self.salt).chain_update(password).finalize();
+        let md5 = Zeroizing::new(if self.of_md5 { hex::encode(Md5::digest(password)) } else { String::new() });
+        let password = if self.of_md5 { md5.as_bytes() } else { password };
+        let computed = match self.round {
+            Round::Md5 => self.digest::<Md5>(password),
+            Round::Sha512 => self.digest::<Sha512>(password),
+        };
+        constant_time_eq(computed.as_bytes().get(..self.hash.len()).unwrap_or_default(), self.hash.as_bytes())
+    }
+
+    fn digest<D: Digest>(&self, password: &[u8]) -> String {
+        let mut digest = D::new().chain_update(&self.salt).chain_update(password).finalize();
         for _ in 0..1_u32 << self.log_rounds {
-            digest = Md5::new().chain_update(digest).chain_update(password).finalize();
+            digest = D::new().chain_update(digest).chain_update(password).finalize();
         }
-        constant_time_eq(little_endian_base64(&digest).as_bytes(), self.hash.as_bytes())
+        little_endian_base64(&digest)
     }
 }
 

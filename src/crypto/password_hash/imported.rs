@@ -4,6 +4,7 @@ use super::{
     crypt::{Bcrypt, Phpass, ShaCrypt},
     derived::{FirebaseScrypt, Pbkdf2, Scrypt},
     own::Stored,
+    salted::Salted,
 };
 
 /// A hash of another program that can be computed.
@@ -11,6 +12,7 @@ pub(super) enum Imported {
     Bcrypt(Bcrypt),
     ShaCrypt(ShaCrypt),
     Phpass(Phpass),
+    Salted(Salted),
     Scrypt(Scrypt),
     FirebaseScrypt(FirebaseScrypt),
     Pbkdf2(Pbkdf2),
@@ -55,7 +57,9 @@ impl Imported {
             Bcrypt::parse(stored).map(Self::Bcrypt)
         } else if is(&["$5$", "$6$"]) {
             ShaCrypt::parse(stored).map(Self::ShaCrypt)
-        } else if is(&["$P$", "$H$"]) {
+        } else if is(&["sha1$", "md5$"]) {
+            Salted::parse(stored).map(Self::Salted)
+        } else if is(&["$P$", "$H$", "$S$", "U$"]) {
             Phpass::parse(stored).map(Self::Phpass)
         } else if is(&["$scrypt$", "scrypt$"]) {
             Scrypt::parse(stored).map(Self::Scrypt)
@@ -74,6 +78,7 @@ impl Imported {
             Self::Bcrypt(hash) => hash.is_right(password),
             Self::ShaCrypt(hash) => hash.is_right(password),
             Self::Phpass(hash) => hash.is_right(password),
+            Self::Salted(hash) => hash.is_right(password),
             Self::Scrypt(hash) => hash.is_right(password),
             Self::FirebaseScrypt(hash) => hash.is_right(password),
             Self::Pbkdf2(hash) => hash.is_right(password),
@@ -106,6 +111,12 @@ mod tests {
             "$5$",
             "$6$$",
             "$P$",
+            "$S$",
+            "U$S$",
+            "U$2b$04$R9h/cIPz0gi.URNNX3kh2Owx9bCyO4B6Ax30vqvpucN6uCHSum1/a",
+            "sha1$",
+            "sha1$$",
+            "md5$salt$88a434c8",
             "$scrypt$",
             "scrypt$1$a$b$c$d",
             "$fbscrypt$$$",
@@ -123,7 +134,7 @@ mod tests {
         // Whatever stands in the database is at worst a wrong password.
         #[test]
         fn no_stored_text_panics(
-            start in "(\\$2[abxy]\\$|\\$wp|\\$[56]\\$|\\$[PH]\\$|\\$scrypt\\$|scrypt\\$|\\$fbscrypt\\$v=1,|\\$pbkdf2-sha(1|256|512)\\$|pbkdf2_sha(1|256)\\$|bcrypt_sha256\\$|bcrypt\\$)",
+            start in "(\\$2[abxy]\\$|\\$wp|\\$[56]\\$|U?\\$[PHS]\\$|sha1\\$|md5\\$|\\$scrypt\\$|scrypt\\$|\\$fbscrypt\\$v=1,|\\$pbkdf2-sha(1|256|512)\\$|pbkdf2_sha(1|256)\\$|bcrypt_sha256\\$|bcrypt\\$)",
             rest in "[0-9a-zA-Z./+=,$]{0,60}",
             password in any::<Vec<u8>>(),
         ) {

@@ -24,7 +24,7 @@ fn word(value: &impl ActiveEnum<Value = String>) -> String {
 }
 
 /// The person.
-pub(super) fn account(user: &users::Model) -> Value {
+pub(super) fn account(user: &users::Model, public_base: &str) -> Value {
     json!({
         "id": user.id,
         "email": user.email,
@@ -44,7 +44,7 @@ pub(super) fn account(user: &users::Model) -> Value {
         "locale": user.locale,
         "dateOfBirth": user.date_of_birth.map(|date| date.to_string()),
         "address": { "country": user.country, "state": user.state, "postalCode": user.postal_code },
-        "avatar": user.avatar_key.as_ref().map(|key| json!({ "key": key, "size": user.avatar_size, "mimeType": user.avatar_mime_type })),
+        "avatar": user.avatar_key.as_ref().map(|key| json!({ "key": key, "url": format!("{public_base}/avatars/{key}"), "size": user.avatar_size, "mimeType": user.avatar_mime_type })),
         "role": word(&user.role),
         "status": word(&user.status),
         "hasPassword": user.password_hash.is_some(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use entity::messages::{Model, State};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     Parts,
@@ -28,7 +29,8 @@ const WRITE_PAUSE: Duration = Duration::from_secs(2);
 /// Attempts a leased message and writes down what came of it.
 pub(super) async fn run(parts: &Parts, message: Model) {
     let lease = Lease::of(&message);
-    let verdict = attempt(parts, &message).await;
+    let mut turn = None;
+    let verdict = attempt(parts, &message, &mut turn).await;
     let now = parts.clock.now();
     let (outcome, told) = match verdict {
         Verdict::Ended(state, error) => (Outcome::Ended { state, error }, told(state)),
@@ -53,6 +55,8 @@ pub(super) async fn run(parts: &Parts, message: Model) {
         Outcome::Ended { error: None, .. } => {}
     }
     write_down(parts, lease, outcome).await;
+    // Only now may the next one be handed over: of two that are taken and not written down, both would go out again.
+    drop(turn);
 }
 
 enum Verdict {
@@ -60,7 +64,7 @@ enum Verdict {
     Later(String),
 }
 
-async fn attempt(parts: &Parts, message: &Model) -> Verdict {
+async fn attempt(parts: &Parts, message: &Model, turn: &mut Option<OwnedSemaphorePermit>) -> Verdict {
     let now = parts.clock.now();
     if message.expires_at <= now {
         return Verdict::Ended(State::Expired, None);
@@ -96,7 +100,10 @@ async fn attempt(parts: &Parts, message: &Model) -> Verdict {
     };
     let keeping = InboxKeeping { database: &parts.database, secret_box: &parts.secret_box, entropy: &parts.entropy };
     match parts.sinks.take(&parcel, &keeping).await {
-        Ok(()) => Verdict::Ended(State::Sent, None),
+        Ok(taken_in) => {
+            *turn = taken_in;
+            Verdict::Ended(State::Sent, None)
+        }
         Err(SendFailure::Refused(error)) => Verdict::Ended(State::Dead, Some(error)),
         Err(SendFailure::Later(error)) => Verdict::Later(error),
     }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use entity::{Channel, Timestamp};
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::Pace;
@@ -16,6 +17,7 @@ use crate::{
         send_failure::SendFailure,
         sms::{SmsSettingError, TextMessage, Texter},
         smtp::{Mail, MailSettingError, Mailer},
+        turns::Turns,
     },
     storage::{database::Database, dev_inbox},
 };
@@ -36,6 +38,7 @@ pub struct Sinks {
     texter: Option<Texter>,
     inbox: Inbox,
     kept: AtomicU32,
+    turns: Turns,
 }
 
 /// Why a sender cannot be made of the settings.
@@ -73,39 +76,44 @@ pub(super) struct InboxKeeping<'a> {
 impl Sinks {
     /// Everything goes to the development inbox.
     #[must_use]
-    pub const fn dev_inbox() -> Self {
-        Self { mailer: None, texter: None, inbox: Inbox::Open, kept: AtomicU32::new(0) }
+    pub fn dev_inbox() -> Self {
+        Self { mailer: None, texter: None, inbox: Inbox::Open, kept: AtomicU32::new(0), turns: Turns::new(1) }
     }
 
     /// E-mail goes to a server.
     #[must_use]
-    pub const fn with_mail(mailer: Mailer, inbox: Inbox) -> Self {
-        Self { mailer: Some(mailer), texter: None, inbox, kept: AtomicU32::new(0) }
+    pub fn with_mail(mailer: Mailer, inbox: Inbox) -> Self {
+        Self { mailer: Some(mailer), inbox, ..Self::dev_inbox() }
     }
 
     /// Text messages go to a service.
     #[must_use]
-    pub const fn with_sms(texter: Texter, inbox: Inbox) -> Self {
-        Self { mailer: None, texter: Some(texter), inbox, kept: AtomicU32::new(0) }
+    pub fn with_sms(texter: Texter, inbox: Inbox) -> Self {
+        Self { texter: Some(texter), inbox, ..Self::dev_inbox() }
     }
 
     /// From the settings of e-mail and text messages.
     pub fn from_settings(config: &Config) -> Result<Self, SinkError> {
-        let Config { mail, sms, mode, .. } = config;
+        let Config { mail, sms, messages, mode, .. } = config;
         let from = || mail.from.as_deref().ok_or(MailSettingError::From);
         let mailer = mail.url.as_ref().map(|url| Mailer::new(url, from()?, Pace::ATTEMPT)).transpose()?;
         let texter = sms.sender.as_ref().map(|sender| Texter::new(sender, Pace::ATTEMPT)).transpose()?;
         let inbox = if *mode == Mode::Development { Inbox::Open } else { Inbox::Closed };
-        Ok(Self { mailer, texter, inbox, kept: AtomicU32::new(0) })
+        Ok(Self { mailer, texter, inbox, kept: AtomicU32::new(0), turns: Turns::new(usize::from(messages.unsettled)) })
     }
 
-    pub(super) async fn take(&self, parcel: &Parcel<'_>, keeping: &InboxKeeping<'_>) -> Result<(), SendFailure> {
+    /// Hands it over. The turn in which that was done lasts until it is written down; the inbox needs none.
+    pub(super) async fn take(&self, parcel: &Parcel<'_>, keeping: &InboxKeeping<'_>) -> Result<Option<OwnedSemaphorePermit>, SendFailure> {
         let Parcel { id, recipient, template, content, at, expires_at, .. } = *parcel;
         match (parcel.channel, &self.mailer, &self.texter) {
-            (Channel::Email, Some(mailer), _) => mailer.send(&Mail { id, recipient, content, at }).await,
-            (Channel::Sms, _, Some(texter)) => texter.send(&TextMessage { id, recipient, template, content, at, expires_at }).await,
+            (Channel::Email, Some(mailer), _) => mailer.send(&Mail { id, recipient, content, at }, &self.turns).await.map(Some),
+            (Channel::Sms, _, Some(texter)) => {
+                let turn = tokio::time::timeout(Pace::ATTEMPT, self.turns.next()).await;
+                let turn = turn.map_err(|_| SendFailure::Later("others were not handed over in time".to_owned()))??;
+                texter.send(&TextMessage { id, recipient, template, content, at, expires_at }).await.map(|()| Some(turn))
+            }
             (Channel::Email, None, _) | (Channel::Sms, _, None) => match self.inbox {
-                Inbox::Open => self.keep(parcel, keeping).await,
+                Inbox::Open => self.keep(parcel, keeping).await.map(|()| None),
                 Inbox::Closed => Err(SendFailure::Refused(format!("no sender for {} is set", parcel.channel.as_str()))),
             },
         }

@@ -16,7 +16,7 @@ use axum::{
 use postern::config::S3;
 use serde_json::{Value, json};
 
-use super::{REMOVE, get, picture, upload};
+use super::{REMOVE, files::picture, get, upload};
 use crate::support::Gateway;
 
 /// While there is such an object, the storage is away.
@@ -55,8 +55,9 @@ async fn answer(State(bucket): State<Bucket>, method: Method, uri: Uri, headers:
     }
     if query.contains("list-type=2") {
         let mut listed = String::new();
+        let (_, prefix) = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "prefix").unwrap();
         for (path, (bytes, _)) in &*objects {
-            let key = path.strip_prefix("/pictures/").unwrap();
+            let Some(key) = path.strip_prefix("/pictures/").filter(|key| key.starts_with(&*prefix)) else { continue };
             let size = bytes.len();
             write!(listed, "<Contents><Key>{key}</Key><LastModified>2020-01-01T00:00:00.000Z</LastModified><ETag>x</ETag><Size>{size}</Size></Contents>")
                 .unwrap();
@@ -82,6 +83,7 @@ async fn pictures_lie_in_a_bucket() {
     let gateway = Gateway::start_with(|config| {
         config.avatars.s3 = Some(S3 {
             bucket: "pictures".to_owned(),
+            prefix: "of/ours".to_owned(),
             region: "us-east-1".to_owned(),
             endpoint: Some(endpoint.parse().unwrap()),
             key: Some(("the-id".to_owned(), "the secret".into())),
@@ -93,14 +95,17 @@ async fn pictures_lie_in_a_bucket() {
     let url = async |answer: crate::support::Answer| answer.expect_done()["user"]["avatar"]["url"].as_str().unwrap().to_owned();
     let first = url(upload(&ada, &picture(40, 40, image::ImageFormat::Png)).await).await;
     let key = first.rsplit('/').next().unwrap().to_owned();
-    assert_eq!(kept(), [(format!("/pictures/avatars/{key}"), "image/jpeg".to_owned())]);
+    assert_eq!(kept(), [(format!("/pictures/of/ours/{key}"), "image/jpeg".to_owned())]);
     let (status, _, bytes) = get(&gateway, &first).await;
     assert_eq!((status, image::load_from_memory(&bytes).unwrap().width()), (StatusCode::OK, 40));
     let second = url(upload(&ada, &picture(41, 41, image::ImageFormat::Png)).await).await;
     assert_eq!(get(&gateway, &first).await.0, StatusCode::NOT_FOUND);
     assert_eq!(kept().len(), 1);
-    bucket.lock().unwrap().insert("/pictures/avatars/0123456789abcdef0123456789abcdef.png".to_owned(), (Bytes::new(), String::new()));
+    bucket.lock().unwrap().insert("/pictures/of/ours/0123456789abcdef0123456789abcdef.png".to_owned(), (Bytes::new(), String::new()));
+    let of_others = "/pictures/of/others/0123456789abcdef0123456789abcdef.png".to_owned();
+    bucket.lock().unwrap().insert(of_others.clone(), (Bytes::new(), String::new()));
     assert_eq!(postern::jobs::sweep_avatars::sweep(gateway.app(), gateway.clock.now()).await.unwrap(), 1);
+    assert!(bucket.lock().unwrap().contains_key(&of_others), "another deployment's");
     assert_eq!(get(&gateway, &second).await.0, StatusCode::OK);
     // A storage that is away refuses the picture, and nothing else.
     bucket.lock().unwrap().insert(AWAY.to_owned(), (Bytes::new(), String::new()));

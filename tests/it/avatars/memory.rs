@@ -10,37 +10,50 @@ use std::{
 
 use image::ImageFormat;
 
-use super::{picture, upload};
+use super::{
+    files::{glass, many_pixels, many_tables, padded, photograph, picture, progressive},
+    upload,
+};
 use crate::support::{PASSWORD, Process};
 
-/// Memory of a process that no file stands behind, in KiB: what it has taken for itself.
+/// Memory of a process and of those that it started that no file stands behind, in KiB: what they have taken for themselves.
 fn taken(process: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let read = |path: String| std::fs::read_to_string(path).unwrap_or_default();
+    let status = read(format!("/proc/{process}/status"));
     let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+    let own: u64 = line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0);
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let children: Vec<u32> = threads
+        .flat_map(|thread| {
+            read(format!("{}/children", thread.path().display())).split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>()
+        })
+        .collect();
+    own + children.into_iter().map(taken).sum::<u64>()
 }
 
-// H17: many large pictures at once, sent by several people, take no more than 64 MiB of memory beyond what the idle process has.
+// H17: many large pictures and bombs at once, sent by several people, take no more than 64 MiB of memory beyond what the idle process has.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[cfg(target_os = "linux")]
 async fn pictures_in_parallel_take_a_bounded_amount_of_memory() {
-    // Unoptimized, a decoder takes seconds.
+    // Unoptimized, much takes seconds.
     let process = Process::start_with(&[("POSTERN_HTTP__REQUEST_TIMEOUT", "60s")]).await;
+    let files = [
+        padded(photograph(6000, 4000), 5 * 1024 * 1024),
+        padded(glass(4000, 3000), 5 * 1024 * 1024),
+        padded(progressive(4032, 3024), 5 * 1024 * 1024),
+        padded(picture(2400, 2000, ImageFormat::WebP), 5 * 1024 * 1024),
+        many_tables(),
+        many_pixels(),
+        vec![0xff; 6 * 1024 * 1024],
+    ];
     let mut members = Vec::new();
-    for number in 0..6 {
+    for number in 0..files.len() {
         let email = format!("u{number}@example.com");
         let visitor = process.app_user();
         let challenge = visitor.sign_up(&email, PASSWORD).await;
         let code = process.door().next_message(&email).await.code();
         members.push(visitor.confirm(&challenge, &code).await);
     }
-    // The largest photograph that is taken, and files of as many bytes as are taken.
-    let photograph = picture(4000, 3000, ImageFormat::Jpeg);
-    let padded = |mut file: Vec<u8>| {
-        file.resize(5 * 1024 * 1024, 0);
-        file
-    };
-    let files = [padded(photograph), padded(picture(3000, 3000, ImageFormat::Png)), vec![0xff; 6 * 1024 * 1024]];
     let (id, idle) = (process.id(), taken(process.id()));
     let watched = Arc::new(AtomicBool::new(true));
     let watch = Arc::clone(&watched);
@@ -52,20 +65,50 @@ async fn pictures_in_parallel_take_a_bounded_amount_of_memory() {
         }
         peak
     });
-    let mut done = 0;
+    let (mut done, mut refused) = (0, 0);
     for _ in 0..2 {
-        let uploads = members.iter().flat_map(|member| files.iter().map(move |file| upload(member, file)));
+        let uploads = members.iter().zip(&files).map(|(member, file)| upload(member, file));
         for answer in futures::future::join_all(uploads).await {
             // Whoever finds no room is told when to come again.
-            match answer.code() {
-                None => done += usize::from(answer.expect_field()["user"]["id"].is_string()),
+            match answer.code().map(str::to_owned) {
                 Some(code) => assert_eq!(code, "OVERLOADED"),
+                None if answer.expect_field()["user"]["id"].is_string() => done += 1,
+                None => refused += 1,
             }
         }
     }
     watched.store(false, Ordering::Relaxed);
     let peak = peak.join().unwrap();
-    println!("idle {idle} KiB, peak {peak} KiB, {done} pictures");
-    assert!(done > 0 && peak > idle);
+    println!("idle {idle} KiB, peak {peak} KiB, {done} pictures, {refused} refused");
+    assert!(done > 0 && refused > 0 && peak > idle);
     assert!(peak < idle + 64 * 1024, "idle {idle} KiB, peak {peak} KiB");
+}
+
+// H10: whoever is not signed in cannot make the process keep what they send, in whatever form.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg(target_os = "linux")]
+async fn strangers_bodies_are_not_kept() {
+    let process = Process::start().await;
+    let visitor = process.app_user();
+    let (id, idle) = (process.id(), taken(process.id()));
+    let part = b"--boundary\r\nContent-Disposition: form-data; name=\"operations\"\r\nX: ".to_vec();
+    let bodies = [vec![b'x'; 15 * 1024 * 1024], [part, vec![b'x'; 15 * 1024 * 1024]].concat()];
+    let watched = Arc::new(AtomicBool::new(true));
+    let watch = Arc::clone(&watched);
+    let peak = std::thread::spawn(move || {
+        let mut peak = 0;
+        while watch.load(Ordering::Relaxed) {
+            peak = peak.max(taken(id));
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        peak
+    });
+    let sent = (0..20).map(|number| super::send(&visitor, None, bodies[number % 2].clone()));
+    for answer in futures::future::join_all(sent).await {
+        assert_eq!(answer.status, 413, "{}", answer.body);
+    }
+    watched.store(false, Ordering::Relaxed);
+    let peak = peak.join().unwrap();
+    println!("idle {idle} KiB, peak {peak} KiB");
+    assert!(peak < idle + 32 * 1024, "idle {idle} KiB, peak {peak} KiB");
 }

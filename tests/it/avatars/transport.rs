@@ -7,7 +7,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{MAP, UPLOAD, multipart, operations, picture, send};
+use super::{MAP, UPLOAD, files::picture, multipart, operations, send};
 use crate::support::{Answer, Gateway, Visitor};
 
 async fn raw(visitor: &Visitor, content_type: &str, preflight: bool, token: &str, body: Vec<u8>) -> Answer {

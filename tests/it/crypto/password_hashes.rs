@@ -19,7 +19,7 @@ const CHEAP: Costs = Costs { memory_kib: 64, passes: 1, lanes: 1 };
 const DEFAULT: Costs = Costs { memory_kib: 19_456, passes: 2, lanes: 1 };
 
 fn hasher(costs: Costs, threads: usize, queue: usize, queue_wait: Duration) -> PasswordHasher {
-    PasswordHasher::new(Settings { costs, threads: Some(threads), queue, queue_wait }, Entropy::seeded(1)).unwrap()
+    PasswordHasher::new(Settings { costs, threads: Some(threads), queue, queue_wait, floor: Duration::ZERO }, Entropy::seeded(1)).unwrap()
 }
 
 fn patient(costs: Costs) -> PasswordHasher {
@@ -96,7 +96,7 @@ async fn imported_hashes_are_verified_and_made_anew() {
 }
 
 /// Of libxcrypt, OpenSSL, Python's hashlib after each format's own description, and the READMEs of Firebase's scrypt and of crypt_blowfish.
-const OF_OTHERS: [(&str, &str); 22] = [
+const OF_OTHERS: [(&str, &str); 29] = [
     ("U*U", "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"),
     (SAME, "$2b$04$R9h/cIPz0gi.URNNX3kh2OavqMFb0eie6xsqkZ3ZNJnOSeeStkimy"),
     (SAME, "$2y$04$R9h/cIPz0gi.URNNX3kh2OavqMFb0eie6xsqkZ3ZNJnOSeeStkimy"),
@@ -105,6 +105,15 @@ const OF_OTHERS: [(&str, &str); 22] = [
     (SAME, "$wp$2y$04$R9h/cIPz0gi.URNNX3kh2OO6FhsSCgzHRVEEImLzyjwR8MyfFEzXy"),
     (SAME, "$P$6abcdefghiF0/Op8E6kA0Fr20Y6Pg81"),
     ("hashcat", "$P$984478476IagS59wHZvyQMArzfx58u."),
+    // hashcat's for Drupal 7; one that its move from MD5 would have made.
+    ("hashcat", "$S$C33783772bRXEx1aCsvY.dqgaaSu76XmVlKrW9Qu8IQlvxHlmzLf"),
+    ("hashcat", "U$S$5saltsalt9gRlzbTARzI7DUxJq7OPZY3OcZMxhq3IpaDraJzd1gZ"),
+    // hashcat's and Django's own tests of its old formats.
+    ("hashcat", "sha1$fe76b$02d5916550edf7fc8c886f044887f4b1abf9b013"),
+    ("lètmein", "sha1$seasalt$cff36ea83f5706ce9aa7454e63e431fc726b2dc8"),
+    ("lètmein", "md5$seasalt$3f86d0d3d465b7b458c231bf3555c0e3"),
+    ("lètmein", "sha1$$6d138ca3ae545631b3abd71a4f076ce759c5700b"),
+    ("lètmein", "md5$$88a434c88cca4e900f7874cd98123f43"),
     ("Hello world!", "$5$saltstring$5B8vYYiY.CVt1RlTTf8KbXBH3hsxY/GNooZaBBGWEc5"),
     (SAME, "$5$saltstring$ufxSN25L8TlzsyIYmE5Xvf8ifGYJ8AD5hY8nIDuf17/"),
     (SAME, "$6$rounds=1000$abcdefgh$26ty1DvvSVf8B6JTMjs300/2GHhlZTmpmmCAfwxirBaSXWDiZGrqJuSRQ6Eb8fJ/jRqnbph4jzwuLxN.glyDC/"),
@@ -166,6 +175,24 @@ async fn bcrypt_takes_what_it_took_before_and_its_successor_takes_everything() {
     for wrong in [x(72), x(79), format!("{}y", x(79))] {
         assert_eq!(hasher.verify(password(&wrong), Some(ours.clone())).await, Ok(Verdict::Wrong), "{wrong}");
     }
+}
+
+// A2: however slow or fast the stored hash is, a wrong password is answered no sooner than the floor, and a right one when it is found right.
+#[tokio::test]
+async fn no_wrong_password_is_answered_before_the_floor() {
+    let floor = Duration::from_millis(400);
+    let settings = Settings { costs: CHEAP, threads: Some(1), queue: 16, queue_wait: Duration::from_secs(10), floor };
+    let hasher = PasswordHasher::new(settings, Entropy::seeded(1)).unwrap();
+    let ours = hasher.hash(password("right")).await.unwrap();
+    let imported = "md5$seasalt$3f86d0d3d465b7b458c231bf3555c0e3".to_owned();
+    for stored in [None, Some(ours), Some(imported.clone()), Some("plain".to_owned())] {
+        let begun = std::time::Instant::now();
+        assert_eq!(hasher.verify(password("wrong"), stored).await, Ok(Verdict::Wrong));
+        assert!(begun.elapsed() >= floor);
+    }
+    let begun = std::time::Instant::now();
+    assert_eq!(hasher.verify(password("lètmein"), Some(imported)).await, Ok(Verdict::Right { rehash: true }));
+    assert!(begun.elapsed() < floor);
 }
 
 #[tokio::test]
@@ -264,7 +291,7 @@ async fn many_at_once_are_answered_rightly() {
 #[test]
 fn costs_out_of_range_are_refused() {
     for costs in [Costs { memory_kib: 7, ..CHEAP }, Costs { passes: 0, ..CHEAP }, Costs { lanes: 0, ..CHEAP }] {
-        let settings = Settings { costs, threads: Some(1), queue: 1, queue_wait: Duration::from_secs(1) };
+        let settings = Settings { costs, threads: Some(1), queue: 1, queue_wait: Duration::from_secs(1), floor: Duration::ZERO };
         assert!(PasswordHasher::new(settings, Entropy::seeded(1)).is_err(), "{costs:?}");
     }
 }

@@ -1,11 +1,12 @@
 //! The end of an account.
 
-use entity::{account_events, account_events::Kind, avatar_removals, user_audit_log, users};
+use entity::{account_events, account_events::Kind, avatar_removals, password_reset_attempts, user_audit_log, users};
 use futures::future::join_all;
 use sea_orm::{ActiveValue::Set, ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder};
 use serde_json::json;
 
 use super::{DAY, MINUTE, account, account_without_password, dump, id_of, row, tidy, without_buckets};
+use crate::contacts::moves_to;
 use crate::support::{Closed, Gateway, Member, PASSWORD};
 
 const PICTURE: &str = "0123456789abcdef0123456789abcdef.png";
@@ -122,6 +123,44 @@ async fn after_the_days_of_grace_everything_goes() {
     // The address is free.
     gateway.visitor().becomes_member("canary@example.com").await;
     gateway.next_message("canary@example.com").await;
+}
+
+// C14: what lies by an address that the account gave up goes with it, unless the address is somebody else's by then; one that was never proved
+// is nobody's to erase.
+#[tokio::test]
+async fn what_lies_by_former_addresses_goes_too() {
+    let gateway = without_buckets().await;
+    for before in ["former@example.com", "passed-on@example.com", "typed@example.com"] {
+        gateway.visitor().request_password_reset(before).await;
+    }
+    let ada = account(&gateway, "former@example.com").await;
+    for next in ["passed-on@example.com", "last@example.com"] {
+        moves_to(&gateway, &ada, next).await;
+    }
+    delivered(&gateway).await;
+    for address in ["former@example.com", "passed-on@example.com", "last@example.com"] {
+        while !gateway.unread(address).await.is_empty() {
+            gateway.next_message(address).await;
+        }
+    }
+    account(&gateway, "passed-on@example.com").await;
+    // Typed, and never confirmed.
+    let change = "mutation ($input: ChangeEmailInput!) { changeEmail(input: $input) { problems { code } } }";
+    ada.graphql(change, json!({"input": {"newEmail": "typed@example.com"}})).await.expect_done();
+    ada.try_delete_account().await.expect_done();
+    gateway.visitor().request_password_reset("former@example.com").await;
+    gateway.advance(14 * DAY);
+    assert_eq!(tidy(&gateway).await.of("deleted_accounts"), 1);
+    delivered(&gateway).await;
+    let attempts = password_reset_attempts::Entity::find().all(&gateway.database().await).await.unwrap();
+    let mut left: Vec<_> = attempts.into_iter().map(|attempt| attempt.contact).collect();
+    left.sort();
+    assert_eq!(left, ["passed-on@example.com", "typed@example.com"]);
+    let mut left = dump::everything(&gateway.database().await).await;
+    left.retain(|table, _| table != "dev_inbox");
+    for (table, rows) in &left {
+        assert!(!rows.iter().any(|row| row.contains("former@example.com")), "{table}: {rows:?}");
+    }
 }
 
 /// Waits until nothing is on its way any more.

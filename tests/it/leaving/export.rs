@@ -1,10 +1,12 @@
 //! What a person can take along.
 
-use sea_orm::EntityTrait;
+use sea_orm::{ActiveValue::Set, EntityTrait};
 use serde_json::{Value, json};
 
 use super::{account, id_of, without_buckets};
 use crate::support::PASSWORD;
+
+const PICTURE: &str = "0123456789abcdef0123456789abcdef.png";
 
 fn texts(value: &Value, into: &mut Vec<String>) {
     match value {
@@ -20,6 +22,9 @@ fn texts(value: &Value, into: &mut Vec<String>) {
 async fn the_document_has_everything_of_the_person_but_secrets() {
     let gateway = without_buckets().await;
     let bystander = account(&gateway, "bob@example.com").await;
+    // From before the account, by the contact alone; and by one that it has not proved.
+    gateway.visitor().request_password_reset("ada@example.com").await;
+    gateway.visitor().request_password_reset("unproved@example.com").await;
     let ada = account(&gateway, "ada@example.com").await;
     let profile = json!({"displayName": "Ada L.", "dateOfBirth": "1990-04-01", "address": {"country": "TH", "postalCode": "10110"}});
     let input = json!({"input": {"username": "ada_l", "profile": profile}});
@@ -32,6 +37,8 @@ async fn the_document_has_everything_of_the_person_but_secrets() {
     let reset = gateway.next_message("ada@example.com").await;
     second.try_reauthenticate("wrong").await.expect_problem("CREDENTIALS_INVALID");
 
+    let picture = entity::users::ActiveModel { id: Set(id_of(&ada)), avatar_key: Set(Some(PICTURE.to_owned())), ..Default::default() };
+    entity::users::Entity::update(picture).exec(&gateway.database().await).await.unwrap();
     let export = ada.try_export_account().await.expect_done()["export"].clone();
     assert_eq!(export["exportedAt"], gateway.clock.now().to_string());
     let of_account = &export["account"];
@@ -40,12 +47,16 @@ async fn the_document_has_everything_of_the_person_but_secrets() {
     assert_eq!((&of_account["dateOfBirth"], &of_account["address"]["postalCode"]), (&json!("1990-04-01"), &json!("10110")));
     assert_eq!((&of_account["hasPassword"], &of_account["status"]), (&json!(true), &json!("ACTIVE")));
     let list = |name: &str| export[name].as_array().unwrap_or_else(|| panic!("{name}: {export}")).clone();
+    let url = format!("{}/avatars/{PICTURE}", gateway.origin);
+    assert_eq!((&of_account["avatar"]["key"], &of_account["avatar"]["url"]), (&json!(PICTURE), &json!(url)));
     let ids: Vec<_> = list("sessions").iter().map(|session| session["id"].clone()).collect();
     assert_eq!(ids.len(), 2);
     assert!(ids.contains(&json!(ada.session_id)) && ids.contains(&json!(second.session_id)));
     assert!(list("sessions").iter().all(|session| session["ipAddress"].is_string() && session["device"]["userAgent"].is_string()));
     assert_eq!(list("devices").len(), 2);
-    assert_eq!(list("passwordResetAttempts")[0]["contact"], "ada@example.com");
+    let attempts = list("passwordResetAttempts");
+    assert!(attempts.len() == 2 && attempts.iter().all(|attempt| attempt["contact"] == "ada@example.com"), "{attempts:?}");
+    assert!(!export.to_string().contains("unproved@example.com"));
     assert!(list("links").iter().any(|link| link["purpose"] == "PASSWORD_RESET"));
     assert!(list("messages").iter().any(|message| message["template"] == "new_device"));
     assert!(list("failedAttempts").iter().any(|counter| counter["kind"] == "PASSWORD"));

@@ -101,8 +101,7 @@ async fn serve(stream: TcpStream, mood: Mood, mails: Mails) -> std::io::Result<(
             }
             _ => "250 fine",
         };
-        write.write_all(answer.as_bytes()).await?;
-        write.write_all(b"\r\n").await?;
+        write.write_all(format!("{answer}\r\n").as_bytes()).await?;
     }
     Ok(())
 }

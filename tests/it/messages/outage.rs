@@ -163,9 +163,8 @@ async fn a_thousand_messages_outlive_the_mail_server_and_two_kills() {
         *copies.entry(after(mail, "Message-ID: <")).or_default() += 1;
     }
     assert_eq!(copies.len(), MESSAGES, "each arrived");
-    assert!(copies.values().all(|copies| *copies <= 2), "one copy more at most: the second kill's");
     let more = mails.len() - MESSAGES;
-    assert!(more <= Pace::default().concurrency, "{more} messages were under way when it was killed");
+    assert!(more <= 1, "{more} copies more; one at most, of the kill while everything went out");
 
     for mail in &mails {
         let plain = mail.replace("=\n", "").replace("=3D", "=");

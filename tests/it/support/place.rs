@@ -75,6 +75,7 @@ impl Place {
         config.redis.timeout = std::time::Duration::from_secs(3);
         // Actors come from addresses of their own, as through a proxy, so that limits of one do not meet another.
         config.http.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+        config.avatars.program = env!("CARGO_BIN_EXE_postern").into();
         config
     }
 

@@ -129,6 +129,7 @@ fn command(place: &Place, settings: &[Setting<'_>]) -> Command {
         ("POSTERN_RATE_LIMITS__ENABLED", "false"),
         ("POSTERN_PASSWORDS__MEMORY_KIB", "8"),
         ("POSTERN_PASSWORDS__PASSES", "1"),
+        ("POSTERN_PASSWORDS__IMPORTED_FLOOR", "0s"),
     ]);
     if !redis.is_empty() {
         command.env("POSTERN_REDIS__URL", redis);

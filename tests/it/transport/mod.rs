@@ -18,7 +18,6 @@ use postern::{
     http::{
         cookies::CookieStyle,
         gateway::{Admission, Gateway, HttpSettings, SocketSettings},
-        multipart::UploadSettings,
         origin::Origins,
         router,
         sockets::Sockets,
@@ -106,6 +105,7 @@ impl Server {
             authenticate: people.clone(),
             admit: Arc::new(move |_| admission),
             request_data: Arc::new(|_| Box::pin(std::future::ready(Data::default()))),
+            admit_file: Arc::new(|_| Box::pin(std::future::ready(Err(error::forbidden())))),
             settings: HttpSettings {
                 cookies: CookieStyle::for_url(&url.parse().unwrap()),
                 origins: Origins::new(plan.origins, false),
@@ -116,7 +116,6 @@ impl Server {
                 graphiql: plan.graphiql,
                 max_body_bytes: 65_536,
                 body_timeout: plan.body_timeout,
-                uploads: UploadSettings { max_bytes: 65_536, room: Arc::new(tokio::sync::Semaphore::new(1)) },
                 sockets: plan.sockets,
             },
             clock: Clock::system(),
