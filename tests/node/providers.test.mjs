@@ -44,6 +44,7 @@ before(async () => {
     client: client('line', { id_token_signed_response_alg: 'HS256', token_endpoint_auth_method: 'client_secret_post' }),
     people,
     conformIdTokenClaims: false,
+    enabledJWA: { idTokenSigningAlgValues: ['RS256', 'HS256'] },
   });
   providers.apple = await startProvider({
     client: client('apple', { token_endpoint_auth_method: 'client_secret_post' }),
