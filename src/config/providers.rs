@@ -149,7 +149,7 @@ impl Provider {
         let scopes: Vec<String> = reader.list(
             named("scopes"),
             (scopes.iter().map(|scope| (*scope).to_owned()).collect(), "what the kind needs"),
-            "What is asked of the provider, separated by commas; openid is always among it.",
+            "What is asked of the provider, separated by commas; openid must be among it.",
         );
         let link_by_email = reader.value(
             named("link_by_email"),

@@ -56,6 +56,17 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Sections that hold a table for each of several things.
+const TABLES: [&str; 1] = ["providers"];
+
+/// The table of this name; none where the name holds a value.
+fn table<'a>(outer: &'a mut Dict, name: &str) -> Option<&'a mut Dict> {
+    match outer.entry(name.to_owned()).or_insert_with(|| Raw::from(Dict::new())) {
+        Raw::Dict(_, inner) => Some(inner),
+        _ => None,
+    }
+}
+
 /// The environment as a layer of settings: texts only, since digits in a secret are no number.
 pub(super) struct Environment<'a>(pub(super) &'a BTreeMap<String, String>);
 
@@ -70,17 +81,18 @@ impl Provider for Environment<'_> {
         for (variable, text) in self.0.iter().filter(|(_, text)| !text.is_empty()) {
             let Some(name) = variable.strip_prefix("POSTERN_") else { continue };
             let name = name.to_ascii_lowercase();
-            let mut sections: Vec<&str> = name.split("__").collect();
-            let key = sections.pop().unwrap_or_default();
-            let inner = sections.into_iter().try_fold(&mut root, |outer, section| {
-                match outer.entry(section.to_owned()).or_insert_with(|| Raw::from(Dict::new())) {
-                    Raw::Dict(_, inner) => Some(inner),
-                    _ => None,
+            match name.split_once("__") {
+                None => drop(root.insert(name, Raw::from(text.as_str()))),
+                Some((section, key)) => {
+                    let Some(inside) = table(&mut root, section) else { continue };
+                    // Sections of tables have one more step: a table each.
+                    match key.split_once("__").filter(|_| TABLES.contains(&section)) {
+                        None => drop(inside.insert(key.to_owned(), Raw::from(text.as_str()))),
+                        Some((name, key)) => {
+                            drop(table(inside, name).map(|inside| inside.insert(key.to_owned(), Raw::from(text.as_str()))))
+                        }
+                    }
                 }
-            });
-            // A name that is both a section and a key is no setting, and told as that.
-            if let Some(inner) = inner {
-                inner.insert(key.to_owned(), Raw::from(text.as_str()));
             }
         }
         Ok(Profile::Default.collect(root))

@@ -468,3 +468,126 @@ fn senders_of_text_messages_are_checked_whole() {
         assert_one(&production_with(&[base, &[change]].concat()), part);
     }
 }
+
+// ---- providers -----------------------------------------------------------------------------------------------------
+
+const GOOGLE: [(&str, &str); 3] = [
+    ("POSTERN_PROVIDERS__GOOGLE__KIND", "google"),
+    ("POSTERN_PROVIDERS__GOOGLE__CLIENT_ID", "id"),
+    ("POSTERN_PROVIDERS__GOOGLE__CLIENT_SECRET", "s3cret-of-google"),
+];
+
+#[test]
+fn providers_stand_beside_one_another() {
+    let folder = Folder::new("providers");
+    let key = p256::SecretKey::from_slice(&[7; 32]).unwrap();
+    let pem = p256::pkcs8::EncodePrivateKey::to_pkcs8_pem(&key, p256::pkcs8::LineEnding::LF).unwrap();
+    let path = folder.0.join("AuthKey.p8");
+    fs::write(&path, pem.as_bytes()).unwrap();
+    let file = folder.file(
+        r#"
+        [providers.my-own]
+        kind = "oidc"
+        name = "Ours"
+        issuer = "https://login.example.com/"
+        client_id = "postern"
+        scopes = ["openid", "email", "groups"]
+        link_by_email = false
+        [oauth]
+        redirect_uris = ["https://app.example.com/back", "com.example.app:/back"]
+        "#,
+    );
+    let in_line = pem.replace('\n', "\\n");
+    let variables = [
+        ("POSTERN_PROVIDERS__APPLE__KIND", "apple"),
+        ("POSTERN_PROVIDERS__APPLE__CLIENT_ID", "com.example.signin"),
+        ("POSTERN_PROVIDERS__APPLE__TEAM_ID", "TEAM"),
+        ("POSTERN_PROVIDERS__APPLE__KEY_ID", "KEY"),
+        ("POSTERN_PROVIDERS__APPLE__PRIVATE_KEY", path.to_str().unwrap()),
+        ("POSTERN_PROVIDERS__MY_APPLE__KIND", "apple"),
+        ("POSTERN_PROVIDERS__MY_APPLE__CLIENT_ID", "com.example.other"),
+        ("POSTERN_PROVIDERS__MY_APPLE__TEAM_ID", "TEAM"),
+        ("POSTERN_PROVIDERS__MY_APPLE__KEY_ID", "KEY"),
+        ("POSTERN_PROVIDERS__MY_APPLE__PRIVATE_KEY", in_line.as_str()),
+    ];
+    let reading = Config::read(&Sources::of(GOOGLE.into_iter().chain(variables)).with_file(file));
+    let shown = format!("{:?} {:?}", reading.settings, reading.config);
+    assert!(!shown.contains("s3cret-of-google") && !shown.contains("BEGIN PRIVATE KEY"), "secrets are not shown");
+    let config = reading.into_config().unwrap();
+    let ids: Vec<&str> = config.providers.iter().map(|provider| provider.id.as_str()).collect();
+    assert_eq!(ids, ["apple", "google", "my-own", "my_apple"]);
+    let ours = &config.providers[2];
+    assert_eq!((ours.name.as_str(), ours.issuer.as_str(), ours.link_by_email), ("Ours", "https://login.example.com/", false));
+    assert_eq!(ours.scopes, ["openid", "email", "groups"]);
+    assert_eq!((config.providers[1].issuer.as_str(), config.providers[1].name.as_str()), ("https://accounts.google.com", "Google"));
+    assert_eq!(config.oauth.redirect_uris, ["https://app.example.com/back", "com.example.app:/back"]);
+    assert!(config.oauth.allow_private_addresses, "in development");
+    assert!(!Config::read(&Sources::of(PRODUCTION)).config.oauth.allow_private_addresses);
+}
+
+#[test]
+fn what_a_provider_lacks_is_told_at_once() {
+    let with = |changes: &[(&'static str, &'static str)]| problems_of(&[&GOOGLE, changes].concat());
+    assert!(with(&[]).is_empty());
+    assert_eq!(Config::read(&Sources::of(GOOGLE)).config.warnings().len(), 1, "nobody could come back");
+    assert_one(&with(&[("POSTERN_PROVIDERS__GOOGLE__CLIENT_SECRET", "")]), "providers.google.client_secret");
+    assert_one(&with(&[("POSTERN_PROVIDERS__GOOGLE__CLIENT_ID", "")]), "providers.google.client_id");
+    assert_one(&with(&[("POSTERN_PROVIDERS__GOOGLE__SCOPES", "email")]), "openid");
+    assert_one(&with(&[("POSTERN_PROVIDERS__GOOGLE__TEAM_ID", "T")]), "apple alone");
+    assert_one(&with(&[("POSTERN_PROVIDERS__GOOGLE__CLIENT_IDD", "x")]), "did you mean POSTERN_PROVIDERS__GOOGLE__CLIENT_ID?");
+    let lacking = with(&[
+        ("POSTERN_PROVIDERS__ACME__KIND", "oidc"),
+        ("POSTERN_PROVIDERS__FRUIT__KIND", "apple"),
+        ("POSTERN_PROVIDERS__X__NAME", "X"),
+    ]);
+    for name in ["acme.client_id", "acme.issuer", "fruit.client_id", "fruit.team_id", "fruit.key_id", "fruit.private_key", "x.kind"] {
+        assert!(lacking.iter().any(|problem| problem.contains(&format!("providers.{name}"))), "{name}: {lacking:#?}");
+    }
+    assert_eq!(lacking.len(), 7);
+    for wrong in ["login.example.com", "http://login.example.com", "https://u@login.example.com", "https://login.example.com?x", "ftp://x"]
+    {
+        assert_one(&problems_of(&[&GOOGLE[..], &[("POSTERN_PROVIDERS__GOOGLE__ISSUER", wrong)]].concat()), "providers.google.issuer");
+    }
+    assert_one(
+        &with(&[("POSTERN_PROVIDERS__GOOGLE__KIND", "facebook")]).into_iter().take(1).collect::<Vec<_>>(),
+        "google, line, apple or oidc",
+    );
+    assert!(with(&[("POSTERN_PROVIDERS__1ST__KIND", "line")]).iter().any(|problem| problem.contains("id is wrong")));
+    let key = [
+        ("POSTERN_PROVIDERS__FRUIT__KIND", "apple"),
+        ("POSTERN_PROVIDERS__FRUIT__CLIENT_ID", "x"),
+        ("POSTERN_PROVIDERS__FRUIT__TEAM_ID", "x"),
+        ("POSTERN_PROVIDERS__FRUIT__KEY_ID", "x"),
+        ("POSTERN_PROVIDERS__FRUIT__PRIVATE_KEY", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"),
+    ];
+    assert_one(&with(&key), "P-256 private key");
+}
+
+// E8, A16
+#[test]
+fn addresses_to_come_back_to_are_looked_at() {
+    for fine in [
+        "https://app.example.com/",
+        "com.example.app:/back",
+        "myapp://back?x=1",
+        "http://localhost:5173/back",
+        "https://app.example.com/back?from=x",
+    ] {
+        assert!(production_with(&[("POSTERN_OAUTH__REDIRECT_URIS", fine)]).is_empty(), "{fine}");
+    }
+    for wrong in [
+        "/back",
+        "app.example.com",
+        "javascript:alert(1)",
+        "data:text/html",
+        "https://ok@evil.example/",
+        "https://u:p@app.example.com/",
+        "https://app.example.com/#x",
+        "https://app.example.com\\@evil.example",
+        "http://app.example.com/",
+        "https://äpp.example.com/",
+        "file:///x",
+    ] {
+        assert_one(&production_with(&[("POSTERN_OAUTH__REDIRECT_URIS", wrong)]), "oauth.redirect_uris");
+    }
+}

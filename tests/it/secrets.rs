@@ -53,6 +53,7 @@ async fn tables(database: &DatabaseConnection) -> BTreeMap<&'static str, String>
         };
     }
     dump!(
+        auth_providers,
         users,
         pending_sign_ups,
         user_sessions,

@@ -35,9 +35,9 @@ async fn an_account_without_a_contact_lives_like_others() {
 
     // Step-up by the provider alone.
     gateway.advance(gateway.config.sessions.recent);
+    member.refresh().await;
     assert_eq!(member.reauthentication_methods().await, json!(["OAUTH"]));
     member.try_request_reauthentication_code("EMAIL").await.expect_problem("METHOD_DISABLED");
-    member.try_refresh().await.expect_done();
     member.try_export_account().await.expect_error("REAUTHENTICATION_REQUIRED");
     let (code, kept) = member.travels_for("REAUTHENTICATE", "acme", &provider, &person).await;
     member.try_reauthenticate_by_oauth(&code, &kept).await.expect_done();

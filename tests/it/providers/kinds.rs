@@ -132,6 +132,7 @@ async fn several_of_a_kind_stand_side_by_side() {
         provider.follow(&gateway.clock);
     }
     let member = gateway.visitor().sign_in_with("work", &one, &Person::new("s-1")).await;
+    gateway.advance(std::time::Duration::from_secs(1));
     member.try_link("school", &two, &Person::new("s-1")).await.expect_done();
     let linked: Vec<Value> = member.identities().await.iter().map(|identity| identity["provider"].clone()).collect();
     assert_eq!(linked, ["work", "school"]);

@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::{
     Method,
-    header::{CONTENT_TYPE, HeaderMap, LOCATION},
+    header::{CONTENT_TYPE, COOKIE, HeaderMap, LOCATION},
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -108,7 +108,11 @@ impl Visitor {
         self.see(self.request(Method::POST, url.path()).header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)).await
     }
 
-    async fn see(&self, request: reqwest::RequestBuilder) -> Visit {
+    async fn see(&self, mut request: reqwest::RequestBuilder) -> Visit {
+        // An app opens pages in the browser of its system.
+        if let Some(cookies) = self.cookies().header().filter(|_| !self.is_browser()) {
+            request = request.header(COOKIE, cookies);
+        }
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         self.change_cookies(|jar| jar.keep(&headers));
