@@ -18,6 +18,15 @@ const TIMEOUT: Duration = Duration::from_secs(8);
 /// More is no answer.
 const LONGEST_ANSWER: u64 = 4 * 1024 * 1024;
 
+/// The system counts memory that may be written as taken, so the allocator asks for no more of it than is used; and one thread does all.
+const ENVIRONMENT: [(&str, &str); 5] = [
+    ("MIMALLOC_ARENA_EAGER_COMMIT", "0"),
+    ("MIMALLOC_PAGE_COMMIT_ON_DEMAND", "1"),
+    ("MIMALLOC_PURGE_DELAY", "0"),
+    ("RAYON_NUM_THREADS", "1"),
+    ("RUST_MIN_STACK", "262144"),
+];
+
 /// What came of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Made {
@@ -43,12 +52,8 @@ impl PictureMaker {
     /// Makes a picture of a file, which is read from where it stands.
     pub async fn make(&self, file: File) -> io::Result<Made> {
         let mut command = Command::new(&self.program);
-        // It shall know no secret. The rest is for its allocator and threads: only memory in use counts, so that the bound is where it should be.
-        command.arg(COMMAND).env_clear().envs([
-            ("MIMALLOC_ARENA_EAGER_COMMIT", "0"),
-            ("MIMALLOC_PURGE_DELAY", "0"),
-            ("RUST_MIN_STACK", "262144"),
-        ]);
+        // It shall know no secret of its parent's environment.
+        command.arg(COMMAND).env_clear().envs(ENVIRONMENT);
         command.stdin(file).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
         let mut child = command.spawn()?;
         let Some(said) = child.stdout.take() else { return Err(io::Error::other("a process without output")) };

@@ -26,13 +26,7 @@ pub(super) fn decode(bytes: &[u8], memory: u64) -> Result<(RgbaImage, Orientatio
     let frame = frame(bytes).ok_or(PictureRefusal::Type)?;
     dimensions(frame.width, frame.height)?;
     let mut decoder = Decoder::new(bytes);
-    let (shorter, longer) = (u16::try_from(SIDE).unwrap_or(u16::MAX), u16::MAX);
-    let (wide, high) = if frame.width < frame.height { (shorter, longer) } else { (longer, shorter) };
-    let (width, height) = decoder.scale(wide, high).map_err(|_| PictureRefusal::Type)?;
-    let (width, height) = (u32::from(width), u32::from(height));
-    if frame.cost(width, height) > memory {
-        return Err(PictureRefusal::TooLarge);
-    }
+    let (width, height) = scale(&mut decoder, frame, memory)?;
     let decoded = decoder.decode().map_err(|_| PictureRefusal::Type)?;
     let pixels = match decoder.info().map(|info| info.pixel_format) {
         Some(PixelFormat::L8) => Pixels::Gray,
@@ -47,6 +41,20 @@ pub(super) fn decode(bytes: &[u8], memory: u64) -> Result<(RgbaImage, Orientatio
         canvas.lay(row, Columns::ALL, pixels, bytes);
     }
     Ok((canvas.finish(), orientation))
+}
+
+/// Chooses the size to decode to: large enough for the square, or what fits of one that is long and narrow.
+fn scale(decoder: &mut Decoder<&[u8]>, frame: Frame, memory: u64) -> Result<(u32, u32), PictureRefusal> {
+    for shorter in [SIDE, SIDE / 2, SIDE / 4] {
+        let shorter = u16::try_from(shorter).unwrap_or(u16::MAX);
+        let (wide, high) = if frame.width < frame.height { (shorter, u16::MAX) } else { (u16::MAX, shorter) };
+        let (width, height) = decoder.scale(wide, high).map_err(|_| PictureRefusal::Type)?;
+        let (width, height) = (u32::from(width), u32::from(height));
+        if frame.cost(width, height) <= memory {
+            return Ok((width, height));
+        }
+    }
+    Err(PictureRefusal::TooLarge)
 }
 
 impl Frame {
