@@ -197,15 +197,11 @@ impl Provider {
                         reader.problem(&named(key), "is for apple alone");
                     }
                 }
-                match secret.filter(|secret| !secret.expose_secret().is_empty()) {
-                    Some(secret) => ClientKey::Secret(secret),
-                    None => {
-                        if kind != ProviderKind::Oidc {
-                            needed(reader, "client_secret");
-                        }
-                        ClientKey::None
-                    }
+                let secret = secret.filter(|secret| !secret.expose_secret().is_empty());
+                if secret.is_none() && kind != ProviderKind::Oidc {
+                    needed(reader, "client_secret");
                 }
+                secret.map_or(ClientKey::None, ClientKey::Secret)
             }
         };
         let issuer = issuer.or_else(|| kind.issuer().map(str::to_owned));

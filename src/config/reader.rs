@@ -89,7 +89,9 @@ impl Provider for Environment<'_> {
                     match key.split_once("__").filter(|_| TABLES.contains(&section)) {
                         None => drop(inside.insert(key.to_owned(), Raw::from(text.as_str()))),
                         Some((name, key)) => {
-                            drop(table(inside, name).map(|inside| inside.insert(key.to_owned(), Raw::from(text.as_str()))))
+                            if let Some(inside) = table(inside, name) {
+                                inside.insert(key.to_owned(), Raw::from(text.as_str()));
+                            }
                         }
                     }
                 }

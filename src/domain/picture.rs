@@ -117,17 +117,13 @@ impl Picture {
 
 /// Makes the picture. Takes a processor for up to seconds, and memory that no header tells: for a process of its own, which is bounded.
 pub fn square(file: &[u8]) -> Result<Picture, PictureRefusal> {
-    let (is_whole, decode): (fn(&[u8]) -> bool, fn(&[u8]) -> _) = match image::guess_format(file) {
-        Ok(ImageFormat::Jpeg) => (envelope::is_whole_jpeg, |file| jpeg::decode(file, MEMORY)),
-        Ok(ImageFormat::Png) => (envelope::is_whole_png, png::decode),
-        Ok(ImageFormat::Gif) => (envelope::is_whole_gif, |file| gif::decode(file, MEMORY).map(|small| (small, Orientation::NoTransforms))),
-        Ok(ImageFormat::WebP) => (envelope::is_whole_webp, |file| webp::decode(file, MEMORY)),
+    let (small, orientation) = match image::guess_format(file) {
+        Ok(ImageFormat::Jpeg) if envelope::is_whole_jpeg(file) => jpeg::decode(file, MEMORY)?,
+        Ok(ImageFormat::Png) if envelope::is_whole_png(file) => png::decode(file)?,
+        Ok(ImageFormat::Gif) if envelope::is_whole_gif(file) => (gif::decode(file, MEMORY)?, Orientation::NoTransforms),
+        Ok(ImageFormat::WebP) if envelope::is_whole_webp(file) => webp::decode(file, MEMORY)?,
         _ => return Err(PictureRefusal::Type),
     };
-    if !is_whole(file) {
-        return Err(PictureRefusal::Type);
-    }
-    let (small, orientation) = decode(file)?;
     let mut small = DynamicImage::ImageRgba8(small);
     small.apply_orientation(orientation);
     encode(&small).ok_or(PictureRefusal::Type)

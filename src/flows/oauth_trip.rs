@@ -62,7 +62,7 @@ pub struct Trip {
 #[derive(Clone, Serialize, Deserialize)]
 pub enum Brought {
     /// The provider said who it is.
-    Identity(ProvedIdentity),
+    Identity(Box<ProvedIdentity>),
     /// The person said no.
     Denied,
     /// The provider did not answer as it should.
@@ -175,7 +175,7 @@ pub async fn collect(
     match handoff.brought {
         // Switched off meanwhile: it speaks for nobody any more.
         Brought::Identity(_) if app.providers.find(&handoff.provider).is_none() => refused(Refusal::Failed),
-        Brought::Identity(identity) => Ok(Taken { hash, provider: handoff.provider, identity }),
+        Brought::Identity(identity) => Ok(Taken { hash, provider: handoff.provider, identity: *identity }),
         Brought::Denied => refused(Refusal::Denied),
         Brought::Failed => refused(Refusal::Failed),
     }

@@ -125,7 +125,7 @@ async fn listen(
     };
     let claims = verify(provider, &document, &granted, expected, (now, until)).await?;
     let person = person(provider, &document, &granted, &claims, until).await?;
-    Ok(Brought::Identity(identity(provider, claims.sub, &person, arrived)))
+    Ok(Brought::Identity(Box::new(identity(provider, claims.sub, &person, arrived))))
 }
 
 /// Holds the ID token against what the provider signs with. A key that is not known may be a new one.

@@ -62,12 +62,13 @@ pub struct Received {
 pub(super) struct Place {
     sender: Uuid,
     senders: Senders,
-    _room: Option<OwnedSemaphorePermit>,
+    room: Option<OwnedSemaphorePermit>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.senders.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.sender);
+        drop(self.room.take());
     }
 }
 
@@ -78,11 +79,11 @@ pub async fn run(app: &App, caller: &Caller) -> Result<Incoming, Failure<Infalli
     if !room.senders.lock().unwrap_or_else(PoisonError::into_inner).insert(sender) {
         return Err(Failure::RateLimited { retry_after: PATIENCE });
     }
-    let mut place = Place { sender, senders: Arc::clone(&room.senders), _room: None };
+    let mut place = Place { sender, senders: Arc::clone(&room.senders), room: None };
     app.rate_limits.take(Rule::AvatarsPerUser, &sender.simple().to_string(), app.clock.now()).await?;
     let overloaded = || Failure::Overloaded { retry_after: PATIENCE };
     let permit = tokio::time::timeout(PATIENCE, Arc::clone(&room.files).acquire_owned()).await;
-    place._room = Some(permit.map_err(|_| overloaded())?.map_err(|_| overloaded())?);
+    place.room = Some(permit.map_err(|_| overloaded())?.map_err(|_| overloaded())?);
     let settings = &app.config.avatars;
     let file = IncomingFile::create(&settings.incoming_folder, settings.max_bytes).await.map_err(|error| {
         tracing::error!(%error, "a file cannot be taken: see avatars.incoming_folder");

@@ -59,11 +59,10 @@ enum Owner {
 pub async fn run(app: &App, caller: &Caller, taken: &Taken, delivery: TokenDelivery, now: Timestamp) -> Result<Outcome, Failure<Refusal>> {
     for _ in 0..TRIES {
         let ended = match find_owner(app, &taken.identity).await? {
-            Owner::Linked(user) => enter(app, caller, taken, *user, delivery, now).await?,
             Owner::ByEmail(user) if !taken.identity.leads_to(app, &user) => {
                 return Err(refuse(app, caller, taken, (Some(user.id), "IDENTITY_CONFLICT"), Refusal::Conflict, now).await);
             }
-            Owner::ByEmail(user) => enter(app, caller, taken, *user, delivery, now).await?,
+            Owner::Linked(user) | Owner::ByEmail(user) => enter(app, caller, taken, *user, delivery, now).await?,
             Owner::Nobody if !app.config.sign_up.enabled => {
                 return Err(refuse(app, caller, taken, (None, "SIGN_UP_DISABLED"), Refusal::SignUpDisabled, now).await);
             }

@@ -33,12 +33,10 @@ pub fn authorize(app: &App, caller: &Caller, level: AuthLevel) -> Result<(), Err
     // In production an administrator's password alone opens nothing.
     let lacks_factor = app.config.mode == Mode::Production && live.session.strong_proof_at.is_none();
     match level {
-        AuthLevel::SignedIn => Ok(()),
-        AuthLevel::Recent if is_recent => Ok(()),
         AuthLevel::Admin | AuthLevel::RecentAdmin if !is_admin => Err(error::forbidden()),
         AuthLevel::Admin | AuthLevel::RecentAdmin if lacks_factor => Err(error::second_factor_required()),
-        AuthLevel::Admin => Ok(()),
-        AuthLevel::RecentAdmin if is_recent => Ok(()),
+        AuthLevel::SignedIn | AuthLevel::Admin => Ok(()),
+        AuthLevel::Recent | AuthLevel::RecentAdmin if is_recent => Ok(()),
         AuthLevel::Recent | AuthLevel::RecentAdmin => Err(error::reauthentication_required()),
     }
 }

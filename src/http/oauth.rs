@@ -112,7 +112,7 @@ impl<E: Executor> Stops<E> {
             Err(body) => match read_body((headers, body), is_form, LONGEST_BODY, self.app.config.http.body_timeout).await {
                 Ok(bytes) => Zeroizing::new(bytes.to_vec()),
                 Err(refusal) => {
-                    let mut response = self.sign.show(&self.app, refusal.status(), self.locale(headers), "unreadable");
+                    let mut response = self.sign.show(&self.app, refusal.status(), self.gateway.locale(headers).as_deref(), "unreadable");
                     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
                     set_request_id(response.headers_mut(), &arrival.request_id);
                     return response;
@@ -133,10 +133,6 @@ impl<E: Executor> Stops<E> {
         cookie.into_iter().flat_map(|cookie| cookie.split(BETWEEN)).filter(|trip| trip.len() == 43).take(MOST_TRIPS).collect()
     }
 
-    fn locale(&self, headers: &HeaderMap) -> Option<String> {
-        self.gateway.locale(headers)
-    }
-
     fn send_to(&self, status: StatusCode, url: &str, headers: &HeaderMap, arrival: &Arrival) -> Response {
         let Ok(location) = HeaderValue::try_from(url) else {
             return self.refuse(headers, arrival, error::internal("an address that cannot stand in a header"));
@@ -153,13 +149,13 @@ impl<E: Executor> Stops<E> {
 
     /// State or cookie do not hold.
     fn lost(&self, headers: &HeaderMap, arrival: &Arrival) -> Response {
-        let mut response = self.sign.show(&self.app, StatusCode::BAD_REQUEST, self.locale(headers), "lost");
+        let mut response = self.sign.show(&self.app, StatusCode::BAD_REQUEST, self.gateway.locale(headers).as_deref(), "lost");
         set_request_id(response.headers_mut(), &arrival.request_id);
         response
     }
 
     fn refuse(&self, headers: &HeaderMap, arrival: &Arrival, error: Error) -> Response {
-        let mut response = self.sign.tell(&self.app, self.locale(headers), error, &arrival.request_id);
+        let mut response = self.sign.tell(&self.app, self.gateway.locale(headers).as_deref(), error, &arrival.request_id);
         set_request_id(response.headers_mut(), &arrival.request_id);
         response
     }

@@ -137,7 +137,7 @@ async fn ordinary_pictures_are_taken() {
     let files = [photograph(6000, 4000), photograph(8160, 6120), progressive(4032, 3024), glass(4000, 3000), photograph(700, 12_000)];
     let gateway = Gateway::start_with(|config| {
         config.rate_limits.enabled = false;
-        config.http.request_timeout = Duration::from_secs(60);
+        config.http.request_timeout = Duration::from_mins(1);
     })
     .await;
     let ada = gateway.app_user().becomes_member("ada@example.com").await;

@@ -64,14 +64,12 @@ fn is_camera_tail(tail: &[u8]) -> bool {
     loop {
         let zeros = rest.iter().take_while(|byte| **byte == 0).count();
         let Some(next) = rest.get(zeros..).filter(|next| !next.is_empty()) else { return true };
-        match end_of_jpeg(next).and_then(|end| next.get(end..)) {
-            Some(behind) => rest = behind,
-            None => {
-                // The length of its first box begins with zeros itself.
-                let is_film = (0..=zeros.min(3)).any(|back| rest.get(zeros - back..).is_some_and(is_film));
-                return is_film || is_samsung_trailer(rest);
-            }
-        }
+        let Some(behind) = end_of_jpeg(next).and_then(|end| next.get(end..)) else {
+            // The length of its first box begins with zeros itself.
+            let is_film = (0..=zeros.min(3)).any(|back| rest.get(zeros - back..).is_some_and(is_film));
+            return is_film || is_samsung_trailer(rest);
+        };
+        rest = behind;
     }
 }
 

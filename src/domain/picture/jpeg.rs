@@ -27,7 +27,7 @@ pub(super) fn decode(bytes: &[u8], memory: u64) -> Result<(RgbaImage, Orientatio
     dimensions(frame.width, frame.height)?;
     let mut decoder = Decoder::new(bytes);
     let (width, height) = scale(&mut decoder, frame, memory)?;
-    let decoded = decoder.decode().map_err(|_| PictureRefusal::Type)?;
+    let lines = decoder.decode().map_err(|_| PictureRefusal::Type)?;
     let pixels = match decoder.info().map(|info| info.pixel_format) {
         Some(PixelFormat::L8) => Pixels::Gray,
         Some(PixelFormat::RGB24) => Pixels::Rgb,
@@ -37,7 +37,7 @@ pub(super) fn decode(bytes: &[u8], memory: u64) -> Result<(RgbaImage, Orientatio
     let orientation = decoder.exif_data().and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms);
     let mut canvas = Canvas::of(width, height);
     let line = usize::try_from(width).unwrap_or(usize::MAX).saturating_mul(pixels.size());
-    for (row, bytes) in (0..height).zip(decoded.chunks_exact(line)) {
+    for (row, bytes) in (0..height).zip(lines.chunks_exact(line)) {
         canvas.lay(row, Columns::ALL, pixels, bytes);
     }
     Ok((canvas.finish(), orientation))

@@ -32,7 +32,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<(RgbaImage, Orientation), PictureRe
     // Colours are taken as they are, so a profile need not be unpacked; nor need texts.
     decoder.set_ignore_iccp_chunk(true);
     decoder.set_ignore_text_chunk(true);
-    let (width, height) = decoder.read_header_info().map(|info| info.size()).map_err(|error| refusal(&error))?;
+    let (width, height) = decoder.read_header_info().map(png::Info::size).map_err(|error| refusal(&error))?;
     dimensions(width, height)?;
     let mut reader = decoder.read_info().map_err(|error| refusal(&error))?;
     let pixels = match reader.output_color_type().0 {

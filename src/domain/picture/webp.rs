@@ -27,11 +27,11 @@ pub(super) fn decode(bytes: &[u8], memory: u64) -> Result<(RgbaImage, Orientatio
         ColorType::Rgba8 => Pixels::Rgba,
         _ => return Err(PictureRefusal::Type),
     };
-    let mut decoded = vec![0; usize::try_from(length).map_err(|_| PictureRefusal::TooLarge)?];
-    decoder.read_image(&mut decoded).map_err(|_| PictureRefusal::Type)?;
+    let mut lines = vec![0; usize::try_from(length).map_err(|_| PictureRefusal::TooLarge)?];
+    decoder.read_image(&mut lines).map_err(|_| PictureRefusal::Type)?;
     let line = usize::try_from(width).unwrap_or(usize::MAX).saturating_mul(pixels.size());
     let mut canvas = Canvas::of(width, height);
-    for (row, bytes) in (0..height).zip(decoded.chunks_exact(line)) {
+    for (row, bytes) in (0..height).zip(lines.chunks_exact(line)) {
         canvas.lay(row, Columns::ALL, pixels, bytes);
     }
     Ok((canvas.finish(), orientation))

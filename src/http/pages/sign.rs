@@ -20,12 +20,12 @@ impl Sign {
     }
 
     /// A text of the pages' own, by key.
-    pub(in crate::http) fn show(&self, app: &App, status: StatusCode, locale: Option<String>, key: &'static str) -> Response {
+    pub(in crate::http) fn show(&self, app: &App, status: StatusCode, locale: Option<&str>, key: &'static str) -> Response {
         self.respond(app, status, locale, &[Note::own(key)])
     }
 
     /// What can meet every request. What broke is logged here.
-    pub(in crate::http) fn tell(&self, app: &App, locale: Option<String>, error: async_graphql::Error, request_id: &str) -> Response {
+    pub(in crate::http) fn tell(&self, app: &App, locale: Option<&str>, error: async_graphql::Error, request_id: &str) -> Response {
         let told = Told::of(error.into(), request_id);
         let mut response = self.respond(app, told.status, locale, &told.notes);
         if let Some(wait) = told.retry_after() {
@@ -34,8 +34,8 @@ impl Sign {
         response
     }
 
-    fn respond(&self, app: &App, status: StatusCode, locale: Option<String>, notes: &[Note]) -> Response {
-        let language = self.0.language(locale.as_deref(), None);
+    fn respond(&self, app: &App, status: StatusCode, locale: Option<&str>, notes: &[Note]) -> Response {
+        let language = self.0.language(locale, None);
         let html = self.0.render(app, language, &Sheet { view: None, notes, form_cookie: "" });
         self.0.respond(status, language, html)
     }

@@ -40,9 +40,7 @@ const fn of_v4(address: Ipv4Addr) -> Reach {
     match address.octets() {
         // CGNAT and the network of benchmarks are private in effect: other people's insides.
         [10 | 127, ..] | [172, 16..=31, ..] | [192, 168, ..] | [100, 64..=127, ..] | [198, 18 | 19, ..] => Reach::Private,
-        [0, ..] | [169, 254, ..] | [192, 0, 0 | 2, _] | [192, 88, 99, _] | [198, 51, 100, _] | [203, 0, 113, _] | [224..=255, ..] => {
-            Reach::Never
-        }
+        [0 | 224..=255, ..] | [169, 254, ..] | [192, 0, 0 | 2, _] | [192, 88, 99, _] | [198, 51, 100, _] | [203, 0, 113, _] => Reach::Never,
         _ => Reach::Public,
     }
 }
@@ -50,10 +48,9 @@ const fn of_v4(address: Ipv4Addr) -> Reach {
 fn of_v6(address: Ipv6Addr) -> Reach {
     let embedded = |high: u16, low: u16| of_v4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)));
     match address.segments() {
-        [0, 0, 0, 0, 0, 0, 0, 1] => Reach::Private,
+        [0, 0, 0, 0, 0, 0, 0, 1] | [0xfc00..=0xfdff, ..] => Reach::Private,
         // IPv4 in other clothes: mapped, NAT64, 6to4.
         [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => embedded(high, low),
-        [0xfc00..=0xfdff, ..] => Reach::Private,
         [0x2001, 0 | 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => Reach::Never,
         // Only this part of the room is given out.
         [0x2000..=0x3fff, ..] => Reach::Public,

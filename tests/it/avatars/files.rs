@@ -6,7 +6,7 @@ use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage, codecs::j
 
 pub fn picture(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
     let pixels = RgbImage::from_fn(width, height, |x, y| Rgb([u8::try_from(x % 251).unwrap(), u8::try_from(y % 241).unwrap(), 90]));
-    written(DynamicImage::ImageRgb8(pixels), format)
+    written(&DynamicImage::ImageRgb8(pixels), format)
 }
 
 /// As a camera takes it: something soft, so that its file is small.
@@ -21,10 +21,10 @@ pub fn photograph(width: u32, height: u32) -> Vec<u8> {
 /// A PNG with something transparent.
 pub fn glass(width: u32, height: u32) -> Vec<u8> {
     let pixels = RgbaImage::from_pixel(width, height, Rgba([10, 20, 30, 90]));
-    written(DynamicImage::ImageRgba8(pixels), ImageFormat::Png)
+    written(&DynamicImage::ImageRgba8(pixels), ImageFormat::Png)
 }
 
-fn written(picture: DynamicImage, format: ImageFormat) -> Vec<u8> {
+fn written(picture: &DynamicImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     picture.write_to(&mut bytes, format).unwrap();
     bytes.into_inner()
@@ -64,7 +64,7 @@ pub fn progressive(width: u16, height: u16) -> Vec<u8> {
     let mut scan = |header: &[u8], bits: usize| {
         bytes.extend_from_slice(header);
         bytes.resize(bytes.len() + bits / 8, 0);
-        if bits % 8 > 0 {
+        if !bits.is_multiple_of(8) {
             bytes.push(0xff >> (bits % 8));
         }
     };
@@ -125,7 +125,7 @@ struct Bits {
 impl Bits {
     fn put(&mut self, value: u32, count: u32) {
         for bit in 0..count {
-            if self.used % 8 == 0 {
+            if self.used.is_multiple_of(8) {
                 self.bytes.push(0);
             }
             *self.bytes.last_mut().unwrap() |= u8::try_from(value >> bit & 1).unwrap() << (self.used % 8);

@@ -7,7 +7,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{MAP, UPLOAD, files::picture, multipart, operations, send};
+use super::{MAP, UPLOAD, files::picture, multipart, operations, send, upload};
 use crate::support::{Answer, Gateway, Visitor};
 
 async fn raw(visitor: &Visitor, content_type: &str, preflight: bool, token: &str, body: Vec<u8>) -> Answer {
@@ -103,4 +103,32 @@ async fn only_who_is_signed_in_sends_a_file() {
     send(&gateway.visitor(), None, body.clone()).await.expect_error("UNAUTHENTICATED");
     send(&gateway.visitor(), Some("not a token"), body).await.expect_error("UNAUTHENTICATED");
     assert!(!gateway.config.avatars.folder.exists());
+}
+
+// H17: who sends slowly is given up after a while, and until then holds up nobody but themselves.
+#[tokio::test]
+async fn who_sends_slowly_is_given_up_and_holds_up_nobody_else() {
+    let gateway = Gateway::start_with(|config| config.http.body_timeout = std::time::Duration::from_secs(3)).await;
+    let (ada, bob) =
+        (gateway.app_user().becomes_member("ada@example.com").await, gateway.app_user().becomes_member("bob@example.com").await);
+    let file = picture(20, 20, image::ImageFormat::Png);
+    let body = multipart(&[("operations", &operations(UPLOAD)), ("map", MAP), ("0", &file)]).without_end(30);
+    let mut slow = TcpStream::connect(&gateway.address).await.unwrap();
+    let head = format!(
+        "POST /graphql HTTP/1.1\r\nhost: localhost\r\ngraphql-require-preflight: 1\r\nauthorization: Bearer {}\r\n\
+         content-type: multipart/form-data; boundary=boundary\r\ncontent-length: 100000\r\n\r\n",
+        ada.tokens().access
+    );
+    slow.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
+    // Once the slow one is let in, there is no second one of the same person; others come and go.
+    let mut tries = 0;
+    while upload(&ada, &file).await.code() != Some("RATE_LIMITED") {
+        tries += 1;
+        assert!(tries < 10);
+    }
+    upload(&bob, &file).await.expect_done();
+    let mut status = [0; 12];
+    slow.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 408");
+    upload(&ada, &file).await.expect_done();
 }

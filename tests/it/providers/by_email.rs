@@ -24,11 +24,11 @@ enum Local {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Leads {
     /// To the account that proved it too.
-    ToOwner,
+    Owner,
     /// To a new account with that address.
-    ToNewWithAddress,
+    NewWithAddress,
     /// To a new account without any.
-    ToNewWithout,
+    NewWithout,
 }
 
 async fn unverified(gateway: &Gateway, email: &str) -> users::Model {
@@ -60,25 +60,25 @@ async fn an_address_counts_only_where_both_proved_it() {
                     person.claims["email_verified"] = said.clone();
                 }
                 let leads = match (said == &Some(json!(true)), local) {
-                    (true, Local::Verified) => Leads::ToOwner,
-                    (true, Local::Unverified | Local::Nothing) => Leads::ToNewWithAddress,
-                    (false, _) => Leads::ToNewWithout,
+                    (true, Local::Verified) => Leads::Owner,
+                    (true, Local::Unverified | Local::Nothing) => Leads::NewWithAddress,
+                    (false, _) => Leads::NewWithout,
                 };
                 let row = format!("{kind:?}: {said:?} × {local:?}");
                 let member = gateway.visitor().sign_in_with("acme", &provider, &person).await;
                 let told = member.me().await["email"].clone();
-                assert_eq!(member.is_new_user, leads != Leads::ToOwner, "{row}");
-                assert_eq!(Some(&member.user_id) == before.as_ref(), leads == Leads::ToOwner, "{row}");
-                assert_eq!(told, if leads == Leads::ToNewWithout { Value::Null } else { json!(email) }, "{row}");
+                assert_eq!(member.is_new_user, leads != Leads::Owner, "{row}");
+                assert_eq!(Some(&member.user_id) == before.as_ref(), leads == Leads::Owner, "{row}");
+                assert_eq!(told, if leads == Leads::NewWithout { Value::Null } else { json!(email) }, "{row}");
                 // Nothing of the account that was there has changed, unless its address was proved by somebody else.
-                if let Some(before) = before.filter(|_| leads != Leads::ToOwner) {
+                if let Some(before) = before.filter(|_| leads != Leads::Owner) {
                     let kept = users::Entity::find_by_id(before.parse::<uuid::Uuid>().unwrap())
                         .one(&gateway.database().await)
                         .await
                         .unwrap()
                         .unwrap();
-                    assert_eq!(kept.email.is_some(), leads == Leads::ToNewWithout, "{row}");
-                    assert_eq!(kept.password_hash.is_some(), leads == Leads::ToNewWithout, "{row}: wiped");
+                    assert_eq!(kept.email.is_some(), leads == Leads::NewWithout, "{row}");
+                    assert_eq!(kept.password_hash.is_some(), leads == Leads::NewWithout, "{row}: wiped");
                 }
             }
         }

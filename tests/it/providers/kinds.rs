@@ -35,7 +35,7 @@ async fn apple() -> (Gateway, FakeProvider) {
     let mut settings = provider.settings("apple", ProviderKind::Apple);
     settings.key =
         ClientKey::Apple { team_id: "TEAM123456".to_owned(), key_id: "KEY1234567".to_owned(), private_key: apples_key().0.into() };
-    settings.name = "Apple".to_owned();
+    "Apple".clone_into(&mut settings.name);
     let gateway = Gateway::start_with(|config| {
         config.providers.push(settings);
         config.oauth.redirect_uris = vec![HOME.to_owned()];

@@ -171,7 +171,7 @@ async fn the_last_way_in_is_kept_whatever_it_is() {
     // And a provider lets go of the number.
     let phone = Some("+66812345678".to_owned());
     change_user(&gateway, &member.user_id, |row| {
-        (row.phone, row.phone_verified_at, row.password_hash) = (phone, Some(row.created_at), None)
+        (row.phone, row.phone_verified_at, row.password_hash) = (phone, Some(row.created_at), None);
     })
     .await;
     member.graphql("mutation { removePhone { problems { code } } }", json!({})).await.expect_done();

@@ -44,7 +44,9 @@ async fn one_state_and_one_result_are_one() {
     .await;
     let (through, lost): (Vec<_>, Vec<_>) = visits.iter().partition(|visit| visit.status == 303);
     assert_eq!((through.len(), lost.len(), provider.calls("/token")), (1, AT_ONCE - 1, 1));
-    lost.iter().for_each(|visit| visit.expect_lost());
+    for visit in lost {
+        visit.expect_lost();
+    }
 
     let code = through[0].code();
     let answers = futures::future::join_all((0..AT_ONCE).map(|number| {

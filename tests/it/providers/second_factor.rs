@@ -51,9 +51,9 @@ async fn a_second_factor_is_asked_for_before_anything_is_linked() {
         let mut change = Change::begin(app, &caller, now).await.unwrap();
         let linked = provider_identity::link(app, &caller, &mut change, &user, &identity).await.unwrap();
         if linked {
-            change.commit().await.unwrap()
+            change.commit().await.unwrap();
         } else {
-            change.abandon().await.unwrap()
+            change.abandon().await.unwrap();
         }
         linked
     };

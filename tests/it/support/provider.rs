@@ -313,6 +313,7 @@ impl FakeProvider {
 
     /// A person says no.
     pub fn refuses(&self, authorization_url: &str, error: &str) -> String {
+        assert!(authorization_url.starts_with(&self.issuer), "{authorization_url}");
         back(&read(authorization_url).1, &[("error", error)])
     }
 }
@@ -354,7 +355,7 @@ async fn answer(State(provider): State<FakeProvider>, request: Request) -> Respo
         "/keys" => json_of(200, &provider.change(|inner| json!({"keys": [{"kty": "oct", "k": "AAAA"}, inner.public.clone()]}))),
         "/token" => {
             let form = form_urlencoded::parse(&body).into_owned().collect();
-            provider.change(|inner| inner.exchange(&provider.issuer, &head.headers, form))
+            provider.change(|inner| inner.exchange(&provider.issuer, &head.headers, &form))
         }
         "/me" => provider.change(|inner| inner.person(&head.headers)),
         _ => StatusCode::NOT_FOUND.into_response(),
@@ -370,9 +371,9 @@ fn oauth_error(status: u16, error: &str) -> Response {
 }
 
 impl Inner {
-    fn exchange(&mut self, issuer: &str, headers: &HeaderMap, form: HashMap<String, String>) -> Response {
-        self.last_exchange.clone_from(&form);
-        if !self.is_client(issuer, headers, &form) {
+    fn exchange(&mut self, issuer: &str, headers: &HeaderMap, form: &HashMap<String, String>) -> Response {
+        self.last_exchange.clone_from(form);
+        if !self.is_client(issuer, headers, form) {
             return oauth_error(401, "invalid_client");
         }
         let code = form.get("code").cloned().unwrap_or_default();
