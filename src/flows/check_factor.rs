@@ -114,15 +114,13 @@ async fn check_totp<R>(
         attempt_counters::give_back(app.database.write(), &counter.counted(), now).await?;
         return Err(Failure::inconsistent("a seed was sealed by a secret that is no longer set"));
     };
-    match totp::matching_step(&seed, code, user.totp_last_step, now) {
-        Some(step) => Ok(Ok(Checked::Totp { step, enabled_at, counter })),
-        None => {
-            if let (Some(until), None) = (row.locked_until, holder.known_device) {
-                tell_locked(app, caller, holder, until, now).await?;
-            }
-            Ok(Err(Refusal::Wrong))
-        }
+    if let Some(step) = totp::matching_step(&seed, code, user.totp_last_step, now) {
+        return Ok(Ok(Checked::Totp { step, enabled_at, counter }));
     }
+    if let (Some(until), None) = (row.locked_until, holder.known_device) {
+        tell_locked(app, caller, holder, until, now).await?;
+    }
+    Ok(Err(Refusal::Wrong))
 }
 
 /// Whoever tries codes of the app has passed the first factor: its owner should know.

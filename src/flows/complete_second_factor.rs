@@ -229,7 +229,7 @@ async fn begin_session(
 }
 
 /// The names of the first factor, the second one, and that there were several (RFC 8176).
-fn all_methods<'a>(first: &'a [String], second: SecondFactor) -> Vec<&'a str> {
+fn all_methods(first: &[String], second: SecondFactor) -> Vec<&str> {
     let mut names: Vec<&str> = first.iter().map(String::as_str).collect();
     let own = match second {
         SecondFactor::Passkey => "hwk",

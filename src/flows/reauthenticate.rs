@@ -178,12 +178,7 @@ async fn check_own_code(
     }
     let user = user_storage::find_by_id(app.database.write(), me.live.user.id).await?.ok_or_else(unknown)?;
     let wanted = (challenge.channel, challenge.contact.clone());
-<<<<<<< ours
     if !reauthentication_methods::code_channels(app, &user).await?.contains(&wanted) {
-=======
-    let linked = identities::list_of_user(app.database.write(), user.id).await?;
-    if !request_reauthentication_code::channels(app, &user, &linked).contains(&wanted) {
->>>>>>> theirs
         return Err(Failure::Refused(Refusal::MethodDisabled));
     }
     let checked = check_code::run(app, challenge, code, Budget::Own(me.live.session.id), now).await.map_err(refused)?;

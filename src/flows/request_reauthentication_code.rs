@@ -1,10 +1,6 @@
 //! Sends the signed-in user a code for `reauthenticate`: only to an account that has nothing better, for its mailbox alone may be what a thief has.
 
-<<<<<<< ours
 use entity::{Channel, user_audit_log::Category};
-=======
-use entity::{Channel, auth_providers, user_audit_log::Category, users};
->>>>>>> theirs
 use serde_json::json;
 
 use super::{
@@ -23,11 +19,7 @@ use crate::{
         rate_limits::{Rule, ip_subject},
     },
     outbound::message::{Delivery, Template},
-<<<<<<< ours
     storage::{audit::Entry, users as storage},
-=======
-    storage::{audit::Entry, identities, users as storage},
->>>>>>> theirs
 };
 
 /// Why not.
@@ -37,19 +29,6 @@ pub enum Refusal {
     MethodDisabled,
 }
 
-<<<<<<< ours
-=======
-/// By which channels a code may prove again who is there: none where the account has something better, such as a provider among those `linked`.
-pub fn channels(app: &App, user: &users::Model, linked: &[auth_providers::Model]) -> Vec<(Channel, String)> {
-    if user.password_hash.is_some() || provider_identity::count_usable(app, linked) > 0 {
-        return Vec::new();
-    }
-    let email = user.email.clone().filter(|_| user.email_verified_at.is_some()).map(|email| (Channel::Email, email));
-    let phone = user.phone.clone().filter(|_| user.phone_verified_at.is_some()).map(|phone| (Channel::Sms, phone));
-    email.into_iter().chain(phone).filter(|(channel, _)| app.reaches(*channel)).collect()
-}
-
->>>>>>> theirs
 /// Sends it.
 pub async fn run(app: &App, caller: &Caller, channel: Channel) -> Result<Challenge, Failure<Refusal>> {
     let now = app.clock.now();
@@ -58,13 +37,8 @@ pub async fn run(app: &App, caller: &Caller, channel: Channel) -> Result<Challen
     // Fresh, for the cached row may be older than the last change of password.
     let user = storage::find_by_id(app.database.write(), me.live.user.id).await?;
     let user = user.ok_or(Failure::Refused(Refusal::MethodDisabled))?;
-<<<<<<< ours
     let Some(target) = reauthentication_methods::code_channels(app, &user).await?.into_iter().find(|(offered, _)| *offered == channel)
     else {
-=======
-    let linked = identities::list_of_user(app.database.write(), user.id).await?;
-    let Some(target) = channels(app, &user, &linked).into_iter().find(|(offered, _)| *offered == channel) else {
->>>>>>> theirs
         let entry = Entry::failure("reauthentication", Category::Authentication, Some(user.id), "METHOD_DISABLED").in_session(session_id);
         change::record(app, caller, vec![entry], now).await?;
         return Err(Failure::Refused(Refusal::MethodDisabled));

@@ -186,6 +186,7 @@ async fn without_the_app_there_is_no_second_step() {
 // Each act leaves its row, and who listens is told.
 #[tokio::test]
 async fn every_act_is_told_and_written_down() {
+    use entity::user_audit_log::Status::{Failure, Pending, Success};
     let gateway = Gateway::start().await;
     let member = gateway.visitor().becomes_member("ada@example.com").await;
     let mut socket = member.socket().await;
@@ -205,7 +206,6 @@ async fn every_act_is_told_and_written_down() {
     let rows = entity::user_audit_log::Entity::find().all(&database).await.unwrap();
     database.close().await.unwrap();
     let of = |event_type: &str, status| rows.iter().filter(|row| row.event_type == event_type && row.status == status).count();
-    use entity::user_audit_log::Status::{Failure, Pending, Success};
     assert_eq!((of("totp_enabled", Pending), of("totp_enabled", Success)), (1, 1));
     for event_type in ["recovery_codes_replaced", "device_trusted", "device_trust_ended", "totp_disabled"] {
         assert_eq!(of(event_type, Success), 1, "{event_type}");

@@ -9,15 +9,11 @@ use uuid::Uuid;
 
 use super::user::User;
 use crate::{
-<<<<<<< ours
     flows::{caller::Identity, reauthentication_methods, refresh_session::is_live},
-=======
-    flows::{caller::Identity, provider_identity, refresh_session::is_live, request_reauthentication_code},
->>>>>>> theirs
     graphql::{
         context::ContextExt,
         error,
-        loaders::{DeviceId, IdentitiesOf, UserId, load},
+        loaders::{DeviceId, UserId, load},
         scalar::DateTime,
     },
 };
@@ -244,24 +240,9 @@ impl Session {
 
     /// With what `reauthenticate` takes now: where a second factor is on, a code by e-mail or SMS is not enough.
     async fn reauthentication_methods(&self, ctx: &Context<'_>) -> Result<Vec<ReauthenticationMethod>> {
-<<<<<<< ours
         let user = owner(ctx, self.0.user_id).await?;
         let methods = reauthentication_methods::of(ctx.app()?, &user).await.map_err(error::storage)?;
         Ok(methods.into_iter().map(ReauthenticationMethod::from).collect())
-=======
-        let (app, user) = (ctx.app()?, owner(ctx, self.0.user_id).await?);
-        let mut methods = Vec::new();
-        if user.password_hash.is_some() {
-            methods.push(ReauthenticationMethod::Password);
-        }
-        let linked = load(ctx, IdentitiesOf(user.id)).await?.unwrap_or_default();
-        if user.totp_enabled_at.is_none() && provider_identity::count_usable(app, &linked) > 0 {
-            methods.push(ReauthenticationMethod::OAuth);
-        }
-        let channels = request_reauthentication_code::channels(app, &user, &linked);
-        methods.extend(channels.into_iter().map(|(channel, _)| ReauthenticationMethod::from(channel)));
-        Ok(methods)
->>>>>>> theirs
     }
 
     async fn trusted(&self, ctx: &Context<'_>) -> Result<bool> {

@@ -1,6 +1,6 @@
 //! Proving again by a provider that is linked.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{World, change_user};
 use crate::support::{
@@ -64,7 +64,7 @@ async fn a_second_factor_cannot_be_stepped_over() {
     change_user(&gateway, &member.user_id, |row| row.totp_enabled_at = Some(now)).await;
     member.try_reauthenticate_by_oauth(&code, &kept).await.expect_problem("METHOD_DISABLED");
     gateway.app().live_sessions.invalidate_user(member.user_id.parse().unwrap());
-    assert_eq!(member.reauthentication_methods().await, serde_json::json!(["TOTP"]));
+    assert_eq!(member.reauthentication_methods().await, json!(["TOTP"]));
     member.try_begin_oauth("acme", "REAUTHENTICATE", &verifier("x")).await.expect_problem("METHOD_DISABLED");
 }
 
