@@ -1,6 +1,6 @@
 //! With what `reauthenticate` makes a session recent: never with less than the account has.
 
-use entity::{Channel, users};
+use entity::{Channel, auth_providers, users};
 
 use super::provider_identity;
 use crate::{
@@ -26,25 +26,40 @@ pub enum Method {
     Code(Channel),
 }
 
+/// What an account has besides its row.
+#[derive(Clone, Debug, Default)]
+pub struct Has {
+    /// Passkeys.
+    pub passkeys: u64,
+    /// Recovery codes that were not used.
+    pub recovery_codes: u64,
+    /// Accounts at providers.
+    pub identities: Vec<auth_providers::Model>,
+}
+
 /// All that count for an account as it is now. Where the second step is on, only what is worth a second factor; a code to a mailbox or a number
 /// only where there is nothing better, for that alone may be what a thief has.
-pub async fn of(app: &App, user: &users::Model) -> Result<Vec<Method>, StorageError> {
-    let db = app.database.read();
-    let passkey = (passkeys::count_of_user(db, user.id).await? > 0).then_some(Method::Passkey);
+pub fn with(app: &App, user: &users::Model, has: &Has) -> Vec<Method> {
+    let passkey = (has.passkeys > 0).then_some(Method::Passkey);
     if user.totp_enabled_at.is_some() {
-        let recovery_code = (recovery_codes::count_unused(db, user.id).await? > 0).then_some(Method::RecoveryCode);
-        return Ok([Some(Method::Totp), recovery_code, passkey].into_iter().flatten().collect());
+        let recovery_code = (has.recovery_codes > 0).then_some(Method::RecoveryCode);
+        return [Some(Method::Totp), recovery_code, passkey].into_iter().flatten().collect();
     }
     let password = user.password_hash.is_some().then_some(Method::Password);
-    let linked = identities::list_of_user(db, user.id).await?;
-    let provider = (provider_identity::count_usable(app, &linked) > 0).then_some(Method::Provider);
+    let provider = (provider_identity::count_usable(app, &has.identities) > 0).then_some(Method::Provider);
     let better: Vec<Method> = [password, passkey, provider].into_iter().flatten().collect();
-    Ok(if better.is_empty() { contacts(app, user).into_iter().map(|(channel, _)| Method::Code(channel)).collect() } else { better })
+    if better.is_empty() { contacts(app, user).into_iter().map(|(channel, _)| Method::Code(channel)).collect() } else { better }
 }
 
 /// Where a code may go that makes a session recent: nowhere, where the account has something better.
 pub async fn code_channels(app: &App, user: &users::Model) -> Result<Vec<(Channel, String)>, StorageError> {
-    let methods = of(app, user).await?;
+    let db = app.database.read();
+    let has = Has {
+        passkeys: passkeys::count_of_user(db, user.id).await?,
+        recovery_codes: recovery_codes::count_unused(db, user.id).await?,
+        identities: identities::list_of_user(db, user.id).await?,
+    };
+    let methods = with(app, user, &has);
     Ok(contacts(app, user).into_iter().filter(|(channel, _)| methods.contains(&Method::Code(*channel))).collect())
 }
 

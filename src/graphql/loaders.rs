@@ -12,10 +12,10 @@ use uuid::Uuid;
 use super::error;
 use crate::{
     app::App,
-    flows::lockout,
+    flows::{lockout, reauthentication_methods::Has},
     storage::{
-        attempt_counters as counter_storage, identities as identity_storage, known_devices as device_storage, sessions as session_storage,
-        users as user_storage,
+        attempt_counters as counter_storage, identities as identity_storage, known_devices as device_storage, passkeys as passkey_storage,
+        recovery_codes as recovery_code_storage, sessions as session_storage, users as user_storage,
     },
 };
 
@@ -111,5 +111,29 @@ impl dataloader::Loader<IdentitiesOf> for Loader {
             by_user.entry(IdentitiesOf(row.user_id)).or_default().push(row);
         }
         Ok(by_user)
+    }
+}
+
+/// What a user can prove themselves by, besides what their row says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FactorsOf(pub Uuid);
+
+impl dataloader::Loader<FactorsOf> for Loader {
+    type Value = Has;
+    type Error = Error;
+
+    async fn load(&self, keys: &[FactorsOf]) -> Result<HashMap<FactorsOf, Self::Value>, Error> {
+        let (db, ids) = (self.0.database.read(), keys.iter().map(|key| key.0).collect::<Vec<_>>());
+        let mut all: HashMap<FactorsOf, Has> = HashMap::new();
+        for (id, count) in passkey_storage::count_by_user(db, &ids).await.map_err(error::storage)? {
+            all.entry(FactorsOf(id)).or_default().passkeys = count;
+        }
+        for (id, count) in recovery_code_storage::count_unused_by_user(db, &ids).await.map_err(error::storage)? {
+            all.entry(FactorsOf(id)).or_default().recovery_codes = count;
+        }
+        for row in identity_storage::list_of_users(db, &ids).await.map_err(error::storage)? {
+            all.entry(FactorsOf(row.user_id)).or_default().identities.push(row);
+        }
+        Ok(all)
     }
 }

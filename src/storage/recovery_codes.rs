@@ -1,7 +1,7 @@
 //! Recovery codes: a set of an account, each good once.
 
 use entity::{Timestamp, recovery_codes};
-use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, sea_query::Expr};
+use sea_orm::{ActiveModelTrait, ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QuerySelect, sea_query::Expr};
 use uuid::Uuid;
 
 use super::error::StorageError;
@@ -52,4 +52,19 @@ pub async fn count_unused(db: &impl ConnectionTrait, user_id: Uuid) -> Result<u6
 /// The set of an account, in no order.
 pub async fn list_of_user(db: &impl ConnectionTrait, user_id: Uuid) -> Result<Vec<recovery_codes::Model>, StorageError> {
     Ok(recovery_codes::Entity::find().filter(recovery_codes::Column::UserId.eq(user_id)).all(db).await?)
+}
+
+/// The same for several, without those that have none.
+pub async fn count_unused_by_user(db: &impl ConnectionTrait, user_ids: &[Uuid]) -> Result<Vec<(Uuid, u64)>, StorageError> {
+    let rows: Vec<(Uuid, i64)> = recovery_codes::Entity::find()
+        .select_only()
+        .column(recovery_codes::Column::UserId)
+        .column_as(recovery_codes::Column::Id.count(), "how_many")
+        .filter(recovery_codes::Column::UserId.is_in(user_ids.iter().copied()))
+        .filter(recovery_codes::Column::UsedAt.is_null())
+        .group_by(recovery_codes::Column::UserId)
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(rows.into_iter().map(|(id, count)| (id, u64::try_from(count).unwrap_or(0))).collect())
 }

@@ -13,7 +13,7 @@ use crate::{
     graphql::{
         context::ContextExt,
         error,
-        loaders::{DeviceId, UserId, load},
+        loaders::{DeviceId, FactorsOf, UserId, load},
         scalar::DateTime,
     },
 };
@@ -241,7 +241,8 @@ impl Session {
     /// With what `reauthenticate` takes now: where a second factor is on, a code by e-mail or SMS is not enough.
     async fn reauthentication_methods(&self, ctx: &Context<'_>) -> Result<Vec<ReauthenticationMethod>> {
         let user = owner(ctx, self.0.user_id).await?;
-        let methods = reauthentication_methods::of(ctx.app()?, &user).await.map_err(error::storage)?;
+        let has = load(ctx, FactorsOf(user.id)).await?.unwrap_or_default();
+        let methods = reauthentication_methods::with(ctx.app()?, &user, &has);
         Ok(methods.into_iter().map(ReauthenticationMethod::from).collect())
     }
 
