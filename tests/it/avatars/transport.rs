@@ -108,22 +108,34 @@ async fn only_who_is_signed_in_sends_a_file() {
 // H17: who sends slowly is given up after a while, and until then holds up nobody but themselves.
 #[tokio::test]
 async fn who_sends_slowly_is_given_up_and_holds_up_nobody_else() {
-    let gateway = Gateway::start_with(|config| config.http.body_timeout = std::time::Duration::from_secs(3)).await;
+    let gateway = Gateway::start_with(|config| {
+        config.http.body_timeout = std::time::Duration::from_secs(3);
+        config.rate_limits.enabled = false;
+    })
+    .await;
     let (ada, bob) =
         (gateway.app_user().becomes_member("ada@example.com").await, gateway.app_user().becomes_member("bob@example.com").await);
     let file = picture(20, 20, image::ImageFormat::Png);
     let body = multipart(&[("operations", &operations(UPLOAD)), ("map", MAP), ("0", &file)]).without_end(30);
-    let mut slow = TcpStream::connect(&gateway.address).await.unwrap();
     let head = format!(
         "POST /graphql HTTP/1.1\r\nhost: localhost\r\ngraphql-require-preflight: 1\r\nauthorization: Bearer {}\r\n\
          content-type: multipart/form-data; boundary=boundary\r\ncontent-length: 100000\r\n\r\n",
         ada.tokens().access
     );
-    slow.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
+    let begin = async || {
+        let mut slow = TcpStream::connect(&gateway.address).await.unwrap();
+        slow.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
+        slow
+    };
+    let mut slow = begin().await;
     // Once the slow one is let in, there is no second one of the same person; others come and go.
     let begun = std::time::Instant::now();
     while upload(&ada, &file).await.code() != Some("RATE_LIMITED") {
-        assert!(begun.elapsed() < std::time::Duration::from_secs(2), "the slow one is let in");
+        assert!(begun.elapsed() < std::time::Duration::from_secs(10), "the slow one is let in");
+        if slow.try_read(&mut [0; 12]).is_ok() {
+            // It came while a quick one was there.
+            slow = begin().await;
+        }
     }
     upload(&bob, &file).await.expect_done();
     let mut status = [0; 12];
