@@ -122,19 +122,19 @@ async fn who_sends_slowly_is_given_up_and_holds_up_nobody_else() {
          content-type: multipart/form-data; boundary=boundary\r\ncontent-length: 100000\r\n\r\n",
         ada.tokens().access
     );
-    let begin = async || {
+    let open = async || {
         let mut slow = TcpStream::connect(&gateway.address).await.unwrap();
         slow.write_all(&[head.as_bytes(), &body].concat()).await.unwrap();
         slow
     };
-    let mut slow = begin().await;
+    let mut slow = open().await;
     // Once the slow one is let in, there is no second one of the same person; others come and go.
     let begun = std::time::Instant::now();
     while upload(&ada, &file).await.code() != Some("RATE_LIMITED") {
         assert!(begun.elapsed() < std::time::Duration::from_secs(10), "the slow one is let in");
         if slow.try_read(&mut [0; 12]).is_ok() {
             // It came while a quick one was there.
-            slow = begin().await;
+            slow = open().await;
         }
     }
     upload(&bob, &file).await.expect_done();
