@@ -190,7 +190,8 @@ async fn every_act_is_told_and_written_down() {
     let gateway = Gateway::start().await;
     let member = gateway.visitor().becomes_member("ada@example.com").await;
     let mut socket = member.socket().await;
-    let events = socket.subscribe("subscription { accountEvents { kind } }", json!({})).await;
+    let events = "subscription ($after: String) { accountEvents(after: $after) { kind } }";
+    let events = socket.subscribe(events, json!({"after": member.event_cursor().await})).await;
     let (app, codes) = member.enable_totp(&gateway.clock).await;
     assert_eq!(socket.next(&events).await["kind"], "SECOND_FACTOR_CHANGED");
     member.try_regenerate_recovery_codes().await.expect_done();
