@@ -12,6 +12,7 @@ use crate::{
         password_hash::{Costs, PasswordHasher, SetUpError, Settings},
         secret_box::SecretBox,
         signing_key::Algorithm,
+        webauthn::{NoPage, RelyingParty},
     },
     domain::contact::Contact,
     entropy::Entropy,
@@ -82,6 +83,8 @@ pub struct App {
     pub secret_box: SecretBox,
     /// Argon2id on threads of its own.
     pub passwords: PasswordHasher,
+    /// What passkeys belong to, where there are any.
+    pub relying_party: Option<RelyingParty>,
     /// What signs access tokens.
     pub signing_keys: KeyRotation,
     /// The bus.
@@ -140,6 +143,9 @@ pub enum StartError {
     /// Argon2.
     #[error("passwords: {0}")]
     Passwords(#[from] SetUpError),
+    /// Passkeys.
+    #[error("passkeys: {0}")]
+    Passkeys(#[from] NoPage),
     /// Breached passwords.
     #[error("passwords: {0}")]
     Breaches(#[from] BreachFault),
@@ -188,6 +194,7 @@ impl App {
         let signing_keys = KeyRotation::new(rotation(&config), secret_box.clone(), entropy.clone());
         signing_keys.ensure(database.write(), clock.now()).await?;
         let passwords = PasswordHasher::new(hashing(&config), entropy.clone())?;
+        let relying_party = RelyingParty::of(&config.passkeys, &config.messages.product_name)?;
         let renderer = Arc::new(renderer(&config)?);
         let breaches = Breaches::open(&config.passwords)?;
         let pictures = Pictures::open(&config.avatars)?;
@@ -208,6 +215,7 @@ impl App {
             key_ring,
             secret_box,
             passwords,
+            relying_party,
             signing_keys,
             events,
             event_streams,
@@ -383,6 +391,7 @@ fn limits(config: &Config) -> Limits {
         codes_per_ip: limit(rules.codes_per_ip),
         username_available_per_ip: limit(rules.username_available_per_ip),
         avatars_per_user: limit(rules.avatars_per_user),
+        passkeys_per_ip: limit(rules.passkeys_per_ip),
         refresh_per_session: limit(rules.refresh_per_session),
         requests_per_ip: limit(rules.requests_per_ip),
         sms_pause: ephemeral::Limit::new(1, config.codes.resend_after),

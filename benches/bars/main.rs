@@ -11,12 +11,16 @@
     reason = "a measurement that cannot be made ends with its reason; counts are small"
 )]
 
+#[path = "../../tests/it/support/authenticator.rs"]
+#[expect(dead_code, reason = "the tests use all of it")]
+mod authenticator;
 mod avatars;
 mod figures;
 #[path = "../../tests/it/avatars/files.rs"]
 mod files;
 mod footprint;
 mod gateway;
+mod passkeys;
 mod people;
 mod reads;
 mod report;
@@ -35,7 +39,7 @@ use self::{gateway::Backing, report::Report};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const PARTS: [&str; 7] = ["start", "reads", "sign-ins", "revocation", "subscribers", "timing", "avatars"];
+const PARTS: [&str; 8] = ["start", "reads", "sign-ins", "passkeys", "revocation", "subscribers", "timing", "avatars"];
 
 fn main() -> ExitCode {
     let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
@@ -66,6 +70,9 @@ async fn measure(named: &[String]) -> Report {
         }
         if wanted("sign-ins") {
             sign_ins::measure(backing, &mut report).await;
+        }
+        if wanted("passkeys") {
+            passkeys::measure(backing, &mut report).await;
         }
         if wanted("subscribers") {
             subscribers::measure(backing, &mut report).await;

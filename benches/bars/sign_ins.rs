@@ -38,7 +38,7 @@ pub async fn measure(backing: &Backing, report: &mut Report) {
     let gateway = place.start().await;
     people::add(&place.database().await, "person", CROWD, Status::Active).await;
     let client = Client::of(&gateway);
-    let people = meet(&client).await;
+    let people = meet(&client, CROWD).await;
 
     let (mut plain, mut best, mut known, mut new) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
@@ -72,10 +72,10 @@ pub async fn measure(backing: &Backing, report: &mut Report) {
     });
 }
 
-/// Everybody signs in once, so that their devices are known.
-async fn meet(client: &Client) -> Arc<Vec<Session>> {
-    let mut people = Vec::with_capacity(CROWD);
-    for number in 0..CROWD {
+/// So many sign in once, so that their devices are known.
+pub async fn meet(client: &Client, crowd: usize) -> Arc<Vec<Session>> {
+    let mut people = Vec::with_capacity(crowd);
+    for number in 0..crowd {
         people.push(client.sign_in(&people::email("person", number), None).await);
     }
     Arc::new(people)
@@ -121,12 +121,13 @@ fn plain_hashes_per_second() -> f64 {
 }
 
 #[derive(Clone, Copy)]
-enum Device {
+pub enum Device {
     Known,
     New,
 }
 
-async fn sign_ins_per_second(client: &Client, people: &Arc<Vec<Session>>, device: Device) -> f64 {
+/// Sign-ins by password a second.
+pub async fn sign_ins_per_second(client: &Client, people: &Arc<Vec<Session>>, device: Device) -> f64 {
     let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let crowd = Crowd { client, people, device, size: CLIENTS }.begin(&stop, &done);
     // The first ones find cold connections.

@@ -13,6 +13,7 @@ mod mail;
 mod messages;
 mod oauth;
 mod pages;
+mod passkeys;
 mod passwords;
 mod phones;
 mod profile;
@@ -52,6 +53,7 @@ pub use self::{
     messages::Messages,
     oauth::OAuth,
     pages::Pages,
+    passkeys::Passkeys,
     passwords::Passwords,
     phones::Phones,
     profile::{Profile, ProfileField},
@@ -93,6 +95,8 @@ pub struct Config {
     pub graphql: Graphql,
     /// How often things may happen.
     pub rate_limits: RateLimits,
+    /// Passkeys.
+    pub passkeys: Passkeys,
     /// Passwords.
     pub passwords: Passwords,
     /// When guessing locks.
@@ -204,6 +208,7 @@ impl Config {
             sms: Sms::read(&mut reader),
             graphql: Graphql::read(&mut reader),
             rate_limits: RateLimits::read(&mut reader),
+            passkeys: Passkeys::read(&mut reader, &http),
             passwords: Passwords::read(&mut reader),
             lockout: Lockout::read(&mut reader),
             codes: Codes::read(&mut reader),
@@ -247,6 +252,7 @@ impl Config {
     pub fn listening_on(&mut self, address: SocketAddr) {
         let before = self.http.public_base().to_owned();
         self.http.listening_on(address);
+        self.passkeys.listening_on(address.port());
         let base = self.http.public_base();
         for claim in [&mut self.tokens.issuer, &mut self.tokens.audience] {
             if *claim == before {

@@ -28,6 +28,8 @@ pub struct RateLimits {
     pub username_available_per_ip: Rate,
     /// Avatars that a user sends.
     pub avatars_per_user: Rate,
+    /// Passkey ceremonies that an address begins.
+    pub passkeys_per_ip: Rate,
     /// Refreshes of a session.
     pub refresh_per_session: Rate,
     /// Requests of an address in all, counted by each instance alone.
@@ -65,6 +67,11 @@ impl RateLimits {
                 "Questions of an address whether a username is free.",
             ),
             avatars_per_user: reader.value("rate_limits.avatars_per_user", rate(20, HOUR), "Avatars that a user sends."),
+            passkeys_per_ip: reader.value(
+                "rate_limits.passkeys_per_ip",
+                rate(60, MINUTE),
+                "Passkey sign-ins that an address begins; every sign-in page that offers passkeys begins one.",
+            ),
             refresh_per_session: reader.value("rate_limits.refresh_per_session", rate(60, MINUTE), "Refreshes of a session."),
             requests_per_ip: reader.value(
                 "rate_limits.requests_per_ip",

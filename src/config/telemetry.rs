@@ -50,7 +50,7 @@ impl Telemetry {
         let telemetry = Self {
             log: reader.value(
                 "telemetry.log",
-                "info,sqlx=warn".to_owned(),
+                "info,sqlx=warn,webauthn_rs_core=off".to_owned(),
                 "What is logged: a level, or levels by module like info,postern::flows=debug.",
             ),
             format: reader.derived(

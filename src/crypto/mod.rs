@@ -11,4 +11,5 @@ pub mod password_hash;
 pub mod refresh_token;
 pub mod secret_box;
 pub mod signing_key;
+pub mod webauthn;
 mod work_pool;

@@ -11,6 +11,8 @@ pub struct WaysIn {
     pub username: bool,
     /// A password, which needs one of them.
     pub password: bool,
+    /// Passkeys, which need no name.
+    pub passkeys: u64,
     /// How many accounts at providers that can be signed in with.
     pub identities: usize,
 }
@@ -20,13 +22,19 @@ impl WaysIn {
     #[must_use]
     pub fn any(self) -> bool {
         let has_name = self.email.is_some() || self.phone.is_some() || self.username;
-        self.email == Some(true) || self.phone == Some(true) || (self.password && has_name) || self.identities > 0
+        self.email == Some(true) || self.phone == Some(true) || (self.password && has_name) || self.passkeys > 0 || self.identities > 0
     }
 
-    /// Whether there is a contact at all, proved or not, or a provider in its place.
+    /// Whether something is left by which the person is known: a contact, proved or not, or an account at a provider.
     #[must_use]
     pub const fn reachable(self) -> bool {
         self.email.is_some() || self.phone.is_some() || self.identities > 0
+    }
+
+    /// Whether there is more than codes to prove who is there: whoever reads the mailbox is then not enough.
+    #[must_use]
+    pub const fn better_than_codes(self) -> bool {
+        self.password || self.passkeys > 0 || self.identities > 0
     }
 }
 
@@ -34,7 +42,7 @@ impl WaysIn {
 mod tests {
     use super::*;
 
-    const NOTHING: WaysIn = WaysIn { email: None, phone: None, username: false, password: false, identities: 0 };
+    const NOTHING: WaysIn = WaysIn { email: None, phone: None, username: false, password: false, passkeys: 0, identities: 0 };
 
     #[test]
     fn a_proved_contact_or_a_password_with_a_name_is_a_way_in() {
@@ -48,5 +56,14 @@ mod tests {
         assert!(named.any() && !named.reachable());
         let by_provider = WaysIn { identities: 1, ..NOTHING };
         assert!(by_provider.any() && by_provider.reachable());
+    }
+
+    #[test]
+    fn a_passkey_or_a_provider_is_a_way_in_by_itself() {
+        let passkey = WaysIn { passkeys: 1, ..NOTHING };
+        assert!(passkey.any() && !passkey.reachable() && passkey.better_than_codes());
+        let provider = WaysIn { identities: 1, ..NOTHING };
+        assert!(provider.any() && provider.reachable() && provider.better_than_codes());
+        assert!(!WaysIn { email: Some(true), phone: Some(true), ..NOTHING }.better_than_codes());
     }
 }

@@ -30,6 +30,8 @@ pub enum Rule {
     UsernameAvailablePerIp,
     /// Avatars that a user sends.
     AvatarsPerUser,
+    /// Passkey ceremonies that an address begins: each takes room in the store.
+    PasskeysPerIp,
     /// Refreshes of a session.
     RefreshPerSession,
     /// Everything else from an address; counted by each instance for itself.
@@ -60,6 +62,7 @@ impl Rule {
             Self::CodesPerIp => "codes_per_ip",
             Self::UsernameAvailablePerIp => "username_available_per_ip",
             Self::AvatarsPerUser => "avatars_per_user",
+            Self::PasskeysPerIp => "passkeys_per_ip",
             Self::RefreshPerSession => "refresh_per_session",
             Self::RequestsPerIp => "requests_per_ip",
             Self::SmsPause => "sms_pause",
@@ -91,6 +94,8 @@ pub struct Limits {
     pub username_available_per_ip: Limit,
     /// Of [`Rule::AvatarsPerUser`].
     pub avatars_per_user: Limit,
+    /// Of [`Rule::PasskeysPerIp`].
+    pub passkeys_per_ip: Limit,
     /// Of [`Rule::RefreshPerSession`].
     pub refresh_per_session: Limit,
     /// Of [`Rule::RequestsPerIp`].
@@ -124,6 +129,7 @@ impl Default for Limits {
             codes_per_ip: Limit::new(30, HOUR),
             username_available_per_ip: Limit::new(30, MINUTE),
             avatars_per_user: Limit::new(20, HOUR),
+            passkeys_per_ip: Limit::new(60, MINUTE),
             refresh_per_session: Limit::new(60, MINUTE),
             requests_per_ip: Limit::new(600, MINUTE),
             sms_pause: Limit::new(1, MINUTE),
@@ -146,6 +152,7 @@ impl Limits {
             Rule::CodesPerIp => self.codes_per_ip,
             Rule::UsernameAvailablePerIp => self.username_available_per_ip,
             Rule::AvatarsPerUser => self.avatars_per_user,
+            Rule::PasskeysPerIp => self.passkeys_per_ip,
             Rule::RefreshPerSession => self.refresh_per_session,
             Rule::RequestsPerIp => self.requests_per_ip,
             Rule::SmsPause => self.sms_pause,
@@ -360,6 +367,7 @@ mod tests {
             (Rule::CodesPerContact, 5),
             (Rule::CodesPerIp, 30),
             (Rule::UsernameAvailablePerIp, 30),
+            (Rule::PasskeysPerIp, 60),
             (Rule::RefreshPerSession, 60),
             (Rule::RequestsPerIp, 600),
         ] {

@@ -13,6 +13,7 @@ use super::{
     failure::Failure,
     lockout::{self, FactorCounter},
     notify,
+    passkey_assertion::Asserted,
 };
 use crate::{
     app::App,
@@ -76,6 +77,8 @@ pub enum Checked {
         /// Names it.
         hash: [u8; 32],
     },
+    /// A passkey.
+    Passkey(Box<Asserted>),
 }
 
 /// Checks it.
@@ -149,6 +152,15 @@ impl Checked {
         match self {
             Self::Totp { .. } => SecondFactor::Totp,
             Self::RecoveryCode { .. } => SecondFactor::RecoveryCode,
+            Self::Passkey(_) => SecondFactor::Passkey,
+        }
+    }
+
+    /// RFC 8176 names of it, and that there were several.
+    pub fn amr(&self) -> Vec<&'static str> {
+        match self {
+            Self::Totp { .. } | Self::RecoveryCode { .. } => vec!["otp", "mfa"],
+            Self::Passkey(asserted) => asserted.amr().to_vec(),
         }
     }
 
@@ -174,6 +186,7 @@ impl Checked {
                 }
                 Ok(true)
             }
+            Self::Passkey(asserted) => asserted.spend(change).await,
         }
     }
 }

@@ -4,19 +4,15 @@
 //! 2. The factor: of the very account whose first factor was right, which must still be allowed in.
 //! 3. One change: the account (unchanged in what the first factor proved), the factor and the login token used up, the session begun.
 
-use entity::{
-    Timestamp,
-    user_audit_log::Category,
-    user_sessions::{SecondFactor, TokenDelivery},
-    users,
-};
+use entity::{Timestamp, user_audit_log::Category, user_sessions::TokenDelivery, users};
+use serde_json::Value;
 
 use super::{
     caller::Caller,
     change::{self, Change},
     check_factor::{self, Checked, Given as TypedFactor, Holder},
     failure::Failure,
-    issue_tokens, lockout, provider_identity,
+    issue_tokens, lockout, passkey_assertion, provider_identity,
     second_step::{self, Clearance, LoginAttempt},
     sign_in::{self, SignedIn, find_device, refused_by_status},
     start_session::{self, NewSession},
@@ -42,6 +38,8 @@ pub enum Given {
     Totp(String),
     /// One of the set.
     RecoveryCode(String),
+    /// `AuthenticationResponseJSON`, after `beginPasskeySignIn` with the same login token.
+    Passkey(Value),
 }
 
 /// What is typed.
@@ -124,7 +122,7 @@ async fn complete(
         Reservation::Reserved(row) => row,
         Reservation::Locked { .. } => return Err(Failure::Refused(Refusal::TooManyAttempts)),
     };
-    let checked = check(app, caller, attempt, &input.factor, now).await;
+    let checked = check(app, caller, (attempt, hash), &input.factor, now).await;
     let (user, checked) = match checked {
         Ok(Ok(right)) => right,
         Ok(Err(check_factor::Refusal::Wrong)) => {
@@ -153,7 +151,7 @@ async fn complete(
 async fn check(
     app: &App,
     caller: &Caller,
-    attempt: &LoginAttempt,
+    (attempt, hash): (&LoginAttempt, &[u8; 32]),
     given: &Given,
     now: Timestamp,
 ) -> Result<Result<(users::Model, Checked), check_factor::Refusal>, Failure<Refusal>> {
@@ -163,6 +161,16 @@ async fn check(
     let typed = match given {
         Given::Totp(code) => TypedFactor::Totp(code),
         Given::RecoveryCode(code) => TypedFactor::RecoveryCode(code),
+        Given::Passkey(credential) => {
+            return match passkey_assertion::check_for_login(app, (hash, attempt), credential, now).await {
+                Ok(asserted) => Ok(Ok((user, Checked::Passkey(Box::new(asserted))))),
+                Err(Failure::Refused(refusal)) => {
+                    change::record(app, caller, vec![refusal.entry("login", Some(user.id))], now).await?;
+                    Ok(Err(check_factor::Refusal::Wrong))
+                }
+                Err(failure) => Err(failure.map(|_| Refusal::TokenInvalid)),
+            };
+        }
     };
     match check_factor::run(app, caller, holder, typed, now).await? {
         Ok(checked) => Ok(Ok((user, checked))),
@@ -205,7 +213,7 @@ async fn begin_session(
     {
         return Err(over());
     }
-    let amr = all_methods(&attempt.amr, checked.factor());
+    let amr = all_methods(&attempt.amr, &checked.amr());
     let new = NewSession {
         user,
         login_method,
@@ -228,15 +236,11 @@ async fn begin_session(
     Ok(SignedIn { is_new_user: false, user, session: started.session, tokens })
 }
 
-/// The names of the first factor, the second one, and that there were several (RFC 8176).
-fn all_methods(first: &[String], second: SecondFactor) -> Vec<&str> {
+/// The names of the first factor, and those of the second one (RFC 8176).
+fn all_methods<'a>(first: &'a [String], second: &[&'a str]) -> Vec<&'a str> {
     let mut names: Vec<&str> = first.iter().map(String::as_str).collect();
-    let own = match second {
-        SecondFactor::Passkey => "hwk",
-        SecondFactor::Totp | SecondFactor::RecoveryCode | SecondFactor::EmailCode | SecondFactor::SmsCode => "otp",
-    };
-    for name in [own, "mfa"] {
-        if !names.contains(&name) {
+    for name in second {
+        if !names.contains(name) {
             names.push(name);
         }
     }

@@ -23,7 +23,7 @@ use crate::{
         audit::{self, Entry},
         contact_rows,
         error::StorageError,
-        identities, known_devices, link_tokens, messages, password_reset_attempts, recovery_codes,
+        identities, known_devices, link_tokens, messages, passkeys, password_reset_attempts, recovery_codes,
         sessions::{self, Filter, Window},
         users,
     },
@@ -54,6 +54,7 @@ pub async fn run(app: &App, caller: &Caller) -> Result<Value, Failure<Refusal>> 
         "sessions": parts::list(&all_sessions(app, id, now).await?, parts::session),
         "recoveryCodes": parts::list(&recovery_codes::list_of_user(db, id).await?, parts::recovery_code),
         "devices": parts::list(&known_devices::list_of_user(db, id).await?, parts::device),
+        "passkeys": parts::list(&passkeys::list_of_user(db, id).await?, parts::passkey),
         "links": parts::list(&link_tokens::list_of_user(db, id).await?, parts::link),
         "messages": parts::list(&[messages::list_of_user(db, id).await?, before.messages].concat(), parts::message),
         "passwordResetAttempts":

@@ -9,7 +9,7 @@ use entity::{
     user_sessions::{self, SecondFactor, TokenDelivery},
     users,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     caller::{Caller, Reason, SignedIn},
@@ -20,6 +20,7 @@ use super::{
     issue_tokens,
     lockout::{PasswordCounter, Subject},
     oauth_trip::{self, Intent},
+    passkey_assertion::{self, Asserted},
     proof,
     prove_password::{self, Attempt, Proof},
     reauthentication_methods,
@@ -65,6 +66,13 @@ pub enum Given {
         /// What the client kept.
         code_verifier: String,
     },
+    /// What a passkey answered.
+    Passkey {
+        /// Of the ceremony that this session began.
+        login_token: String,
+        /// `AuthenticationResponseJSON`.
+        credential: Value,
+    },
 }
 
 /// Why not.
@@ -91,6 +99,8 @@ pub enum Refusal {
     OAuth(oauth_trip::Refusal),
     /// Somebody else did.
     OtherIdentity,
+    /// The passkey did not prove it.
+    Passkey(passkey_assertion::Refusal),
 }
 
 /// A proof, to be used up by the change that follows.
@@ -99,6 +109,7 @@ enum Proved {
     Factor(Checked),
     Code(super::proof::Proof),
     OAuth(oauth_trip::Taken),
+    Passkey(Asserted),
 }
 
 /// Proves it.
@@ -130,7 +141,14 @@ pub async fn run(app: &App, caller: &Caller, given: Given) -> Result<Outcome, Fa
             if let Err(Failure::Refused(refusal)) = &checked {
                 let code = match refusal {
                     Refusal::Code(refusal) => refusal.code(),
-                    _ => "METHOD_DISABLED",
+                    Refusal::MethodDisabled
+                    | Refusal::CredentialsInvalid
+                    | Refusal::Locked { .. }
+                    | Refusal::FactorInvalid
+                    | Refusal::TotpNotEnabled
+                    | Refusal::OAuth(_)
+                    | Refusal::OtherIdentity
+                    | Refusal::Passkey(_) => "METHOD_DISABLED",
                 };
                 refused(app, caller, me, code, now).await?;
             }
@@ -142,6 +160,14 @@ pub async fn run(app: &App, caller: &Caller, given: Given) -> Result<Outcome, Fa
                 refused(app, caller, me, refusal.code(), now).await?;
             }
             Proved::OAuth(collected.map_err(|failure| failure.map(Refusal::OAuth))?)
+        }
+        Given::Passkey { login_token, credential } => {
+            let checked = passkey_assertion::check_for_session(app, me, (&login_token, &credential), now).await;
+            if let Err(Failure::Refused(refusal)) = &checked {
+                let entry = refusal.entry("reauthentication", Some(me.live.user.id)).in_session(me.live.session.id);
+                change::record(app, caller, vec![entry], now).await?;
+            }
+            Proved::Passkey(checked.map_err(|failure| failure.map(Refusal::Passkey))?)
         }
     };
     let result = make_recent(app, caller, (me, &user), &proved, now).await;
@@ -243,6 +269,12 @@ async fn make_recent(
             by_identity(&change, me, taken).await?;
             NewProof { amr: with_methods(&me.live.session, &["fed"]), is_strong: false, second_factor: None }
         }
+        Proved::Passkey(asserted) => {
+            if !asserted.spend(&change).await? {
+                return Err(Failure::Refused(Refusal::Passkey(asserted.gone())));
+            }
+            NewProof { amr: with_methods(&me.live.session, &asserted.amr()), is_strong: true, second_factor: None }
+        }
     };
     if !sessions::advance_authentication(change.db(), me.live.session.id, proof, now).await? {
         return Err(Failure::Unauthenticated(Reason::SessionEnded));
@@ -311,12 +343,12 @@ fn factor_given(session: &user_sessions::Model, factor: SecondFactor) -> NewProo
     NewProof { amr: with_methods(session, &["otp", "mfa"]), is_strong: true, second_factor: Some(factor) }
 }
 
-fn with_methods(session: &user_sessions::Model, given: &[&str]) -> serde_json::Value {
-    let mut methods: Vec<String> = serde_json::from_value(session.amr.clone()).unwrap_or_default();
+fn with_methods(session: &user_sessions::Model, given: &[&str]) -> Value {
+    let mut all: Vec<String> = serde_json::from_value(session.amr.clone()).unwrap_or_default();
     for method in given {
-        if !methods.iter().any(|known| known == method) {
-            methods.push((*method).to_owned());
+        if !all.iter().any(|known| known == method) {
+            all.push((*method).to_owned());
         }
     }
-    json!(methods)
+    json!(all)
 }

@@ -40,7 +40,7 @@ pub struct Has {
 /// All that count for an account as it is now. Where the second step is on, only what is worth a second factor; a code to a mailbox or a number
 /// only where there is nothing better, for that alone may be what a thief has.
 pub fn with(app: &App, user: &users::Model, has: &Has) -> Vec<Method> {
-    let passkey = (has.passkeys > 0).then_some(Method::Passkey);
+    let passkey = (app.relying_party.is_some() && has.passkeys > 0).then_some(Method::Passkey);
     if user.totp_enabled_at.is_some() {
         let recovery_code = (has.recovery_codes > 0).then_some(Method::RecoveryCode);
         return [Some(Method::Totp), recovery_code, passkey].into_iter().flatten().collect();

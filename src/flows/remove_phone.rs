@@ -1,7 +1,7 @@
 //! Takes the phone number off an account, where something else is left to sign in with.
 
 use entity::{Channel, account_events::Kind, user_audit_log::Category, users};
-use sea_orm::DatabaseTransaction;
+use sea_orm::ConnectionTrait;
 
 use super::{
     caller::{Caller, SignedIn},
@@ -14,7 +14,7 @@ use crate::{
     clock::Timestamp,
     domain::ways_in::WaysIn,
     outbound::message::Template,
-    storage::{audit::Entry, error::StorageError, identities, known_devices, user_contacts, users as storage},
+    storage::{audit::Entry, error::StorageError, identities, known_devices, passkeys, user_contacts, users as storage},
 };
 
 /// Why not.
@@ -80,12 +80,13 @@ async fn remove(app: &App, caller: &Caller, me: &SignedIn, now: Timestamp) -> Re
 }
 
 /// How somebody can sign in as it is.
-pub async fn ways_in(app: &App, db: &DatabaseTransaction, user: &users::Model) -> Result<WaysIn, StorageError> {
+pub async fn ways_in(app: &App, db: &impl ConnectionTrait, user: &users::Model) -> Result<WaysIn, StorageError> {
     Ok(WaysIn {
         email: user.email.is_some().then_some(user.email_verified_at.is_some()),
         phone: user.phone.is_some().then_some(user.phone_verified_at.is_some()),
         username: user.username.is_some(),
         password: user.password_hash.is_some(),
+        passkeys: passkeys::count_of_user(db, user.id).await?,
         identities: provider_identity::count_usable(app, &identities::list_of_user(db, user.id).await?),
     })
 }

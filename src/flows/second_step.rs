@@ -175,7 +175,7 @@ pub async fn methods(app: &App, user: &users::Model) -> Result<Vec<SecondFactor>
     if recovery_codes::count_unused(db, user.id).await? > 0 {
         methods.push(SecondFactor::RecoveryCode);
     }
-    if passkeys::count_of_user(db, user.id).await? > 0 {
+    if app.relying_party.is_some() && passkeys::count_of_user(db, user.id).await? > 0 {
         methods.push(SecondFactor::Passkey);
     }
     Ok(methods)

@@ -6,7 +6,7 @@ use async_graphql::{
     Context, Error,
     dataloader::{self, DataLoader},
 };
-use entity::{attempt_counters, auth_providers, known_devices, user_sessions, users};
+use entity::{attempt_counters, auth_providers, known_devices, passkey_credentials, user_sessions, users};
 use uuid::Uuid;
 
 use super::error;
@@ -40,6 +40,10 @@ pub struct UserId(pub Uuid);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DeviceId(pub Uuid);
 
+/// The passkeys of a user, the oldest first; none where there are none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PasskeysOf(pub Uuid);
+
 /// The counter of wrong passwords of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PasswordCounterOf(pub Uuid);
@@ -63,6 +67,20 @@ impl dataloader::Loader<DeviceId> for Loader {
         let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
         let rows = device_storage::list_by_ids(self.0.database.read(), &ids).await.map_err(error::storage)?;
         Ok(rows.into_iter().map(|row| (DeviceId(row.id), row)).collect())
+    }
+}
+
+impl dataloader::Loader<PasskeysOf> for Loader {
+    type Value = Vec<passkey_credentials::Model>;
+    type Error = Error;
+
+    async fn load(&self, keys: &[PasskeysOf]) -> Result<HashMap<PasskeysOf, Self::Value>, Error> {
+        let ids: Vec<Uuid> = keys.iter().map(|key| key.0).collect();
+        let mut by_user: HashMap<PasskeysOf, Self::Value> = HashMap::new();
+        for row in passkey_storage::list_of_users(self.0.database.read(), &ids).await.map_err(error::storage)? {
+            by_user.entry(PasskeysOf(row.user_id)).or_default().push(row);
+        }
+        Ok(by_user)
     }
 }
 

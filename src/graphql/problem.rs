@@ -4,6 +4,7 @@
 
 mod contacts;
 mod factors;
+mod passkeys;
 mod providers;
 
 use std::time::Duration;
@@ -467,6 +468,7 @@ impl From<reauthenticate::Refusal> for Problem {
             reauthenticate::Refusal::MethodDisabled => Self::new(ProblemCode::MethodDisabled),
             reauthenticate::Refusal::OAuth(refusal) => providers::of_trip(refusal, &["input", "proof", "oauth", "code"]),
             reauthenticate::Refusal::OtherIdentity => Self::at(ProblemCode::IdentityConflict, &["input", "proof", "oauth"]),
+            reauthenticate::Refusal::Passkey(refusal) => passkeys::of_step_up(refusal),
         }
     }
 }

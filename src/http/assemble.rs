@@ -125,7 +125,7 @@ fn entry(app: &Arc<App>) -> Result<Entry<schema::Schema>, AssemblyError> {
             ..Limits::default()
         },
         sensitivity: Sensitivity {
-            harmless_mutations: HashSet::from(["signOut", "revokeSession", "revokeOtherSessions"]),
+            harmless_mutations: HashSet::from(["renamePasskey", "revokeOtherSessions", "revokeSession", "signOut"]),
             sensitive_queries: HashSet::from(["usernameAvailable"]),
         },
         introspection: rules.introspection,

@@ -167,6 +167,16 @@ pub async fn advance_sign_in(db: &impl ConnectionTrait, id: Uuid, sign_in: SignI
     Ok(update.exec(db).await?.rows_affected == 1)
 }
 
+/// Notes a sign-in by what does not hang on the password or a contact, and locks the row for the rest of the transaction; false where the account
+/// is no longer active.
+pub async fn advance_sign_in_by_itself(db: &impl ConnectionTrait, id: Uuid, now: Timestamp) -> Result<bool, StorageError> {
+    let update = users::Entity::update_many()
+        .col_expr(users::Column::LastLoginAt, Expr::value(now))
+        .filter(users::Column::Id.eq(id))
+        .filter(users::Column::Status.eq(users::Status::Active));
+    Ok(update.exec(db).await?.rows_affected == 1)
+}
+
 /// Notes a right password without a sign-in; false where the account is no longer active or has another password by now.
 pub async fn keep_password(db: &impl ConnectionTrait, id: Uuid, sign_in: SignIn<'_>) -> Result<bool, StorageError> {
     let update = users::Entity::update_many()

@@ -20,8 +20,8 @@ async fn the_deployment_says_what_it_offers() {
     let expected = json!({
         "signUpEnabled": true, "contacts": ["EMAIL", "SMS"], "identifiers": ["EMAIL", "PHONE", "USERNAME"],
         "usernamePolicy": {"minLength": 3, "maxLength": 32, "pattern": config["usernamePolicy"]["pattern"]}, "defaultCountry": null,
-        "locales": ["en", "th"], "codeLength": 6, "loginMethods": ["PASSWORD", "EMAIL_CODE", "MAGIC_LINK", "PHONE_CODE"],
-        "secondFactors": ["TOTP", "RECOVERY_CODE"],
+        "locales": ["en", "th"], "codeLength": 6, "loginMethods": ["PASSWORD", "EMAIL_CODE", "MAGIC_LINK", "PHONE_CODE", "PASSKEY"],
+        "secondFactors": ["TOTP", "RECOVERY_CODE", "PASSKEY"],
         "passwordPolicy": {"minLength": 8, "maxLength": 128, "minStrength": 3, "rejectsBreached": true},
     });
     assert_eq!(config, expected);

@@ -36,6 +36,7 @@ mod messages;
 mod migrations;
 mod operating;
 mod pages;
+mod passkeys;
 mod passwords;
 mod pre_hijack;
 mod profile;

@@ -63,9 +63,9 @@ const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
 
-/** Starts one instance of a deployment and waits until it is ready. */
-export async function startGateway(environment) {
-  const port = await freePort();
+/** Starts one instance of a deployment, on any port or on this one, and waits until it is ready. */
+export async function startGateway(environment, port) {
+  port ??= await freePort();
   const child = spawn(binary, ['serve'], {
     env: {
       PATH: process.env.PATH,

@@ -1,8 +1,8 @@
 //! How each row looks in the document: column by column, so that nothing gets out by accident.
 
 use entity::{
-    Timestamp, account_events, attempt_counters, auth_providers, known_devices, link_tokens, messages, password_reset_attempts,
-    recovery_codes, user_audit_log, user_sessions, users,
+    Timestamp, account_events, attempt_counters, auth_providers, known_devices, link_tokens, messages, passkey_credentials,
+    password_reset_attempts, recovery_codes, user_audit_log, user_sessions, users,
 };
 use sea_orm::ActiveEnum;
 use serde_json::{Value, json};
@@ -116,6 +116,20 @@ pub(super) fn device(device: &known_devices::Model) -> Value {
         "trustedUntil": at(device.trusted_until),
         "lastSeenAt": at(device.last_seen_at),
         "createdAt": at(device.created_at),
+    })
+}
+
+/// A passkey, without its key.
+pub(super) fn passkey(passkey: &passkey_credentials::Model) -> Value {
+    json!({
+        "id": passkey.id,
+        "name": passkey.name,
+        "deviceType": word(&passkey.device_type),
+        "backedUp": passkey.backed_up,
+        "transports": passkey.transports,
+        "counter": passkey.counter,
+        "lastUsedAt": at(passkey.last_used_at),
+        "createdAt": at(passkey.created_at),
     })
 }
 

@@ -5,6 +5,7 @@ use async_graphql::MergedObject;
 mod avatar;
 mod contacts;
 mod leaving;
+mod passkey;
 mod password;
 mod profile;
 mod provider;
@@ -19,6 +20,7 @@ pub struct Mutation(
     sign_up::SignUpMutation,
     sign_in::SignInMutation,
     session::SessionMutation,
+    passkey::PasskeyMutation,
     password::PasswordMutation,
     profile::ProfileMutation,
     contacts::ContactMutation,

@@ -20,6 +20,7 @@ use crate::{
             user::User,
         },
         problem::{Problem, settle},
+        scalar::Json,
     },
 };
 
@@ -93,6 +94,8 @@ pub enum ReauthenticationProof {
     Code(ChallengeAnswer),
     /// After `beginOAuth` with the intent REAUTHENTICATE.
     Oauth(OAuthAnswer),
+    /// What a passkey answered, after `beginPasskeySignIn` in this session.
+    Passkey(PasskeyAnswer),
 }
 
 /// What came back from a provider.
@@ -105,6 +108,15 @@ pub struct OAuthAnswer {
     code_verifier: String,
 }
 
+/// What a passkey answered.
+#[derive(InputObject)]
+pub struct PasskeyAnswer {
+    /// Of `beginPasskeySignIn`.
+    login_token: String,
+    /// AuthenticationResponseJSON.
+    credential: Json,
+}
+
 impl From<ReauthenticationProof> for reauthenticate::Given {
     fn from(proof: ReauthenticationProof) -> Self {
         match proof {
@@ -113,6 +125,7 @@ impl From<ReauthenticationProof> for reauthenticate::Given {
             ReauthenticationProof::RecoveryCode(code) => Self::RecoveryCode(code),
             ReauthenticationProof::Code(answer) => Self::Code { challenge_id: answer.challenge_id.0, code: answer.code },
             ReauthenticationProof::Oauth(answer) => Self::OAuth { code: answer.code, code_verifier: answer.code_verifier },
+            ReauthenticationProof::Passkey(answer) => Self::Passkey { login_token: answer.login_token, credential: answer.credential.0 },
         }
     }
 }

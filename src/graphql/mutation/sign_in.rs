@@ -16,6 +16,7 @@ use crate::{
         },
         problem::{Problem, settle},
         response_cookies::CookieKind,
+        scalar::Json,
     },
 };
 
@@ -92,6 +93,8 @@ pub enum SecondFactorInput {
     TotpCode(String),
     /// One of the set.
     RecoveryCode(String),
+    /// AuthenticationResponseJSON, after `beginPasskeySignIn` with the same `loginToken`.
+    Passkey(Json),
 }
 
 impl From<SecondFactorInput> for complete_second_factor::Given {
@@ -99,6 +102,7 @@ impl From<SecondFactorInput> for complete_second_factor::Given {
         match input {
             SecondFactorInput::TotpCode(code) => Self::Totp(code),
             SecondFactorInput::RecoveryCode(code) => Self::RecoveryCode(code),
+            SecondFactorInput::Passkey(credential) => Self::Passkey(credential.0),
         }
     }
 }

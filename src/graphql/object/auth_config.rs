@@ -114,7 +114,7 @@ impl AuthConfig {
             code_length: i32::try_from(crate::domain::code::DIGITS).unwrap_or_default(),
             deletion_grace_days: i32::try_from(app.config.accounts.deletion_grace_days).unwrap_or(i32::MAX),
             login_methods: login_methods(app),
-            second_factors: vec![SecondFactorMethod::Totp, SecondFactorMethod::RecoveryCode],
+            second_factors: second_factors(app),
             providers: app.config.providers.iter().map(Provider::from).collect(),
             password_policy: PasswordPolicy {
                 min_length: number(rules.min_length),
@@ -128,8 +128,15 @@ impl AuthConfig {
     }
 }
 
+fn second_factors(app: &App) -> Vec<SecondFactorMethod> {
+    let passkey = app.relying_party.is_some().then_some(SecondFactorMethod::Passkey);
+    [SecondFactorMethod::Totp, SecondFactorMethod::RecoveryCode].into_iter().chain(passkey).collect()
+}
+
 fn login_methods(app: &App) -> Vec<LoginMethod> {
     let by_phone = app.reaches(entity::Channel::Sms).then_some(LoginMethod::PhoneCode);
     let by_provider = (!app.providers.is_empty()).then_some(LoginMethod::Oauth);
-    [LoginMethod::Password, LoginMethod::EmailCode, LoginMethod::MagicLink].into_iter().chain(by_phone).chain(by_provider).collect()
+    let passkey = app.relying_party.is_some().then_some(LoginMethod::Passkey);
+    let always = [LoginMethod::Password, LoginMethod::EmailCode, LoginMethod::MagicLink];
+    always.into_iter().chain(by_phone).chain(passkey).chain(by_provider).collect()
 }

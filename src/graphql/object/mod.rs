@@ -5,6 +5,7 @@ pub mod activity;
 pub mod auth_config;
 pub mod challenge;
 pub mod node;
+pub mod passkey;
 pub mod pending_contact;
 pub mod provider;
 pub mod session;

@@ -8,6 +8,7 @@ use entity::{attempt_counters, users};
 
 use super::{
     activity::ActivityConnection,
+    passkey::Passkey,
     pending_contact::PendingContact,
     session_connection::{SessionConnection, SessionFilter},
     sign_in_outcome::Identity,
@@ -18,7 +19,7 @@ use crate::{
         connection::PageArguments,
         context::ContextExt,
         error,
-        loaders::{IdentitiesOf, PasswordCounterOf, load},
+        loaders::{IdentitiesOf, PasskeysOf, PasswordCounterOf, load},
         scalar::{Date, DateTime, Json},
     },
     storage::recovery_codes,
@@ -212,6 +213,11 @@ impl User {
     async fn identities(&self, ctx: &Context<'_>) -> Result<Vec<Identity>> {
         let linked = load(ctx, IdentitiesOf(self.0.id)).await?.unwrap_or_default();
         Ok(linked.into_iter().map(Identity::from).collect())
+    }
+
+    async fn passkeys(&self, ctx: &Context<'_>) -> Result<Vec<Passkey>> {
+        let rows = load(ctx, PasskeysOf(self.0.id)).await?.unwrap_or_default();
+        Ok(rows.iter().cloned().map(Passkey).collect())
     }
 
     async fn sessions(

@@ -184,3 +184,36 @@ async fn the_page_of_a_link_asks_for_the_second_step() {
     assert_eq!(visitor.graphql("{ me { email } }", json!({})).await.expect_field()["email"], "ada@example.com");
     read_all(&gateway, "ada@example.com").await;
 }
+
+// A passkey answers the second step too: of this very account, for this very sign-in, once.
+#[tokio::test]
+async fn a_passkey_answers_the_second_step() {
+    let gateway = without_buckets().await;
+    let Protected { member, .. } = protected(&gateway, "ada@example.com").await;
+    let (mut key, mut strangers) = (member.visitor.security_key(), member.visitor.security_key());
+    member.add_passkey(&mut key).await;
+    let stranger = gateway.visitor().becomes_member("eve@example.com").await;
+    stranger.add_passkey(&mut strangers).await;
+    let visitor = gateway.visitor();
+    let answer = visitor.try_sign_in("ada@example.com", PASSWORD).await;
+    assert_eq!(answer.data()["signIn"]["outcome"]["methods"], json!(["TOTP", "RECOVERY_CODE", "PASSKEY"]));
+    let token = login_token(&answer);
+    // F6, B14: neither somebody else's passkey nor a ceremony of its own.
+    let begun = visitor.try_begin_passkey_sign_in(Some(&token)).await.expect_done();
+    assert_eq!(begun["loginToken"], token.as_str());
+    let free = visitor.begin_passkey_sign_in().await;
+    for wrong in [strangers.get(&free.options), key.get(&free.options)] {
+        visitor.try_second_factor(&token, json!({"passkey": wrong})).await.expect_problem("SECOND_FACTOR_INVALID");
+    }
+    visitor.try_sign_in_with_passkey(&token, &key.get(&begun["options"])).await.expect_problem("TOKEN_INVALID");
+    let begun = visitor.try_begin_passkey_sign_in(Some(&token)).await.expect_done();
+    let assertion = key.get(&begun["options"]);
+    let signed_in = visitor.second_factor(&token, json!({"passkey": assertion})).await;
+    let session = signed_in.graphql("{ currentSession { secondFactor loginMethod } }", json!({})).await.expect_field();
+    assert_eq!(session, json!({"secondFactor": "PASSKEY", "loginMethod": "PASSWORD"}));
+    visitor.try_second_factor(&token, json!({"passkey": assertion})).await.expect_problem("TOKEN_INVALID");
+    signed_in.try_regenerate_recovery_codes().await.expect_done();
+    for email in ["ada@example.com", "eve@example.com"] {
+        read_all(&gateway, email).await;
+    }
+}

@@ -24,8 +24,8 @@ use super::{
 pub const PASSWORD: &str = "plum-Kettle 47 sundial";
 
 const FIREFOX: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0";
-const PROBLEMS: &str = "problems { code message path retryAfterSeconds attemptsLeft }";
-const TOKENS: &str = "tokens { accessToken accessTokenExpiresAt refreshToken refreshTokenExpiresAt deviceToken }";
+pub(super) const PROBLEMS: &str = "problems { code message path retryAfterSeconds attemptsLeft }";
+pub(super) const TOKENS: &str = "tokens { accessToken accessTokenExpiresAt refreshToken refreshTokenExpiresAt deviceToken }";
 
 /// How tokens travel to somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -354,7 +354,7 @@ impl Visitor {
         Socket::of(self, None).await
     }
 
-    fn token_delivery(&self) -> &'static str {
+    pub(super) fn token_delivery(&self) -> &'static str {
         match self.delivery {
             Delivery::Cookie => "COOKIE",
             Delivery::Body => "BODY",
@@ -371,7 +371,7 @@ pub fn login_token(answer: &Answer) -> String {
 }
 
 /// A mutation that ends with somebody signed in.
-fn signing_in(field: &str, input: &str) -> String {
+pub(super) fn signing_in(field: &str, input: &str) -> String {
     format!(
         "mutation ($input: {input}!) {{ {field}(input: $input) {{ outcome {{ __typename
             ... on SignedIn {{ isNewUser user {{ id email username }} session {{ id status loginMethod device {{ type name }} }} {TOKENS} }}
@@ -417,6 +417,11 @@ impl Member {
     /// The tokens held now.
     pub fn tokens(&self) -> Tokens {
         self.tokens.lock().unwrap().clone()
+    }
+
+    /// Takes the tokens of an answer over from the ones held.
+    pub(super) fn hold(&self, tokens: &Value) {
+        *self.tokens.lock().unwrap() = Tokens::of(tokens);
     }
 
     /// Sends an operation: a browser by its cookies, an app by its access token.

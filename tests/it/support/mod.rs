@@ -3,11 +3,13 @@
 
 mod actors;
 mod answer;
+pub mod authenticator;
 mod authenticator_app;
 mod cookies;
 mod gateway;
 mod inbox;
 pub mod oauth;
+mod passkeys;
 mod place;
 mod process;
 mod program;
@@ -19,6 +21,7 @@ mod steered;
 pub use self::{
     actors::{Challenge, Delivery, Member, PASSWORD, Visitor, login_token},
     answer::Answer,
+    authenticator::Authenticator,
     authenticator_app::AuthenticatorApp,
     gateway::{Door, Gateway},
     inbox::Message,
