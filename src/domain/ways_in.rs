@@ -30,12 +30,6 @@ impl WaysIn {
     pub const fn reachable(self) -> bool {
         self.email.is_some() || self.phone.is_some() || self.identities > 0
     }
-
-    /// Whether there is more than codes to prove who is there: whoever reads the mailbox is then not enough.
-    #[must_use]
-    pub const fn better_than_codes(self) -> bool {
-        self.password || self.passkeys > 0 || self.identities > 0
-    }
 }
 
 #[cfg(test)]
@@ -61,9 +55,8 @@ mod tests {
     #[test]
     fn a_passkey_or_a_provider_is_a_way_in_by_itself() {
         let passkey = WaysIn { passkeys: 1, ..NOTHING };
-        assert!(passkey.any() && !passkey.reachable() && passkey.better_than_codes());
+        assert!(passkey.any() && !passkey.reachable());
         let provider = WaysIn { identities: 1, ..NOTHING };
-        assert!(provider.any() && provider.reachable() && provider.better_than_codes());
-        assert!(!WaysIn { email: Some(true), phone: Some(true), ..NOTHING }.better_than_codes());
+        assert!(provider.any() && provider.reachable());
     }
 }

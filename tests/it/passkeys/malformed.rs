@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use postern::{
-    config::{Config, Sources},
+    config::{Config, Passkeys, Sources},
     crypto::webauthn::{Account, Assertion, AssertionCeremony, NewPasskey, RegistrationCeremony, Rejected, RelyingParty, Seen, Stored},
 };
 use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
@@ -26,8 +26,9 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let config = Config::read(&Sources::default()).config;
-        let relying_party = RelyingParty::of(&config.passkeys, "Postern").unwrap().unwrap();
+        // As in production: development takes an origin with any port.
+        let passkeys = Passkeys { any_port: false, ..Config::read(&Sources::default()).config.passkeys };
+        let relying_party = RelyingParty::of(&passkeys, "Postern").unwrap().unwrap();
         let account = Account { id: uuid::Uuid::from_u128(7), name: "ada", display_name: "Ada" };
         let (options, registration) = relying_party.begin_registration(account, &[]).unwrap();
         let mut key = Authenticator::security_key("http://localhost:4000");
