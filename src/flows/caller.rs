@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use entity::user_sessions::Actor;
 use uuid::Uuid;
 
 use super::live_sessions::LiveSession;
@@ -60,6 +61,17 @@ pub struct SignedIn {
     pub live: Arc<LiveSession>,
 }
 
+/// Who acts on what others have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// Names them: cursors of lists are sealed for it.
+    pub id: Uuid,
+    /// As the audit log calls them.
+    pub actor: Actor,
+    /// The administrator, where it is a person.
+    pub user_id: Option<Uuid>,
+}
+
 /// Why credentials do not hold: the `reason` of UNAUTHENTICATED.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -90,6 +102,12 @@ impl Caller {
     /// The hash of the device token, where it is one of ours by its form.
     pub fn device_hash(&self) -> Option<[u8; 32]> {
         self.device_token.as_deref().and_then(OpaqueToken::parse)
+    }
+
+    /// Who acts, where somebody does: whether they may is the guard's to say.
+    pub fn principal(&self) -> Result<Principal, Reason> {
+        let user_id = self.signed_in()?.live.user.id;
+        Ok(Principal { id: user_id, actor: Actor::Admin, user_id: Some(user_id) })
     }
 
     /// The signed-in caller.

@@ -77,6 +77,14 @@ impl Entry {
         }
     }
 
+    /// Done by somebody else than whom it happened to.
+    #[must_use]
+    pub const fn by(mut self, actor: Actor, actor_user_id: Option<Uuid>) -> Self {
+        self.actor = actor;
+        self.actor_user_id = actor_user_id;
+        self
+    }
+
     /// In this session.
     #[must_use]
     pub const fn in_session(mut self, session_id: Uuid) -> Self {
