@@ -24,6 +24,7 @@ use crate::{
     events::{Events, redis::Hints},
     flows::{
         event_streams::EventStreams,
+        in_flight::InFlight,
         live_sessions::LiveSessions,
         receive_picture::Room,
         signing_keys::{KeyRotation, Rotation, SigningKeyFault},
@@ -81,6 +82,8 @@ pub struct App {
     pub key_ring: KeyRing,
     /// Sealing.
     pub secret_box: SecretBox,
+    /// Passwords that are being checked, by whose they are.
+    pub passwords_in_flight: InFlight,
     /// Argon2id on threads of its own.
     pub passwords: PasswordHasher,
     /// What passkeys belong to, where there are any.
@@ -214,6 +217,7 @@ impl App {
             store,
             key_ring,
             secret_box,
+            passwords_in_flight: InFlight::default(),
             passwords,
             relying_party,
             signing_keys,

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use entity::{known_devices, users};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use super::in_flight::Place;
 use crate::{
     app::App,
     config::Config,
-    crypto::keyed_hash,
+    crypto::{keyed_hash, password_hash::Overloaded},
     domain::lockout,
     storage::attempt_counters::{Counted, Policy},
 };
@@ -52,6 +54,7 @@ pub fn contact_limit_name(app: &App, contact: &str) -> String {
 pub struct PasswordCounter {
     key: [u8; 32],
     user_id: Option<Uuid>,
+    place: Option<Place>,
 }
 
 impl PasswordCounter {
@@ -67,7 +70,18 @@ impl PasswordCounter {
                 (keyed_hash::counter_key(&app.key_ring, PASSWORD, &[b"identifier", identifier.as_bytes()]), None)
             }
         };
-        Self { key, user_id }
+        Self { key, user_id, place: None }
+    }
+
+    /// Waits until few enough others are being checked: so many right passwords at once, from one who reloads or tries in a loop, then never
+    /// look like wrong ones. Half as many as would lock, so that two instances together do not reach that either. The place is kept for as long
+    /// as this is.
+    pub async fn enter(mut self, app: &App) -> Result<Self, Overloaded> {
+        let at_once = app.config.lockout.failures.saturating_sub(1) / 2;
+        let at_once = usize::try_from(at_once).unwrap_or(usize::MAX).clamp(1, Semaphore::MAX_PERMITS);
+        let place = app.passwords_in_flight.enter(self.key, at_once, app.config.passwords.queue_wait).await;
+        self.place = Some(place.ok_or(Overloaded { retry_after: Duration::from_secs(1) })?);
+        Ok(self)
     }
 
     /// For storage.

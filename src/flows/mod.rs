@@ -37,6 +37,7 @@ pub mod failure;
 pub mod finish_passkey_registration;
 pub mod hold_account;
 pub mod import_users;
+pub mod in_flight;
 pub mod issue_tokens;
 pub mod limit_sms;
 pub mod link_identity;

@@ -1,8 +1,9 @@
 //! Checks a password the way every flow must.
 //!
-//! 1. Count the attempt, unless its counter is locked: nothing is hashed then.
-//! 2. Hash, also where there is no account or it has no password: that costs the same time.
-//! 3. Wrong: the attempt stays counted; the one that locked the account is told to its owner. Right: the counter is cleared.
+//! 1. Wait while too many others are checked for the same account, so that right ones cannot lock it.
+//! 2. Count the attempt, unless its counter is locked: nothing is hashed then.
+//! 3. Hash, also where there is no account or it has no password: that costs the same time.
+//! 4. Wrong: the attempt stays counted; the one that locked the account is told to its owner. Right: the counter is cleared.
 
 use entity::{Timestamp, account_events::Kind, link_tokens::Purpose, user_audit_log::Category, users};
 
@@ -80,7 +81,7 @@ const fn account_of(subject: Subject<'_>) -> Option<&users::Model> {
 /// Checks it.
 pub async fn guess<R>(app: &App, caller: &Caller, attempt: Guess<'_>, now: Timestamp) -> Result<Proof, Failure<R>> {
     let user = account_of(attempt.subject);
-    let counter = PasswordCounter::of(app, attempt.subject);
+    let counter = PasswordCounter::of(app, attempt.subject).enter(app).await?;
     let policy = lockout::password_policy(&app.config);
     let id = app.entropy.uuid(now);
     let row = match attempt_counters::reserve(app.database.write(), &counter.counted(), &policy, id, now).await? {
