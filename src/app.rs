@@ -25,6 +25,7 @@ use crate::{
     flows::{
         event_streams::EventStreams,
         live_sessions::LiveSessions,
+        machine_tokens::MachineTokens,
         receive_picture::Room,
         signing_keys::{KeyRotation, Rotation, SigningKeyFault},
     },
@@ -93,6 +94,8 @@ pub struct App {
     pub event_streams: Arc<EventStreams>,
     /// Sessions in memory.
     pub live_sessions: Arc<LiveSessions>,
+    /// Machine tokens in memory.
+    pub machine_tokens: Arc<MachineTokens>,
     /// The texts of messages.
     pub renderer: Arc<Renderer>,
     /// Wakes the courier.
@@ -185,9 +188,12 @@ impl App {
         let reader_database = Database::connect(&config.database.url, READER_CONNECTIONS).await?;
         let events = Events::connect(reader_database, clock.clone(), hints).await?;
         let live_sessions = Arc::new(LiveSessions::new(database.clone(), events.freshness(), SESSIONS_KEPT));
+        let machine_tokens = Arc::new(MachineTokens::new(database.clone(), events.freshness()));
         let event_streams = Arc::new(EventStreams {
             events: events.clone(),
             live_sessions: Arc::clone(&live_sessions),
+            machine_tokens: Arc::clone(&machine_tokens),
+            mode: config.mode,
             key_ring: key_ring.clone(),
             clock: clock.clone(),
         });
@@ -220,6 +226,7 @@ impl App {
             events,
             event_streams,
             live_sessions,
+            machine_tokens,
             renderer,
             courier,
             activity,

@@ -6,6 +6,7 @@ pub mod make_picture;
 pub mod migrate;
 pub mod schema;
 pub mod serve;
+pub mod tokens;
 pub mod users;
 
 use std::{
@@ -54,6 +55,9 @@ pub enum Command {
     /// Make administrators, import accounts
     #[command(subcommand)]
     Users(users::Command),
+    /// Make, list and revoke the tokens of listeners and back ends
+    #[command(subcommand)]
+    Tokens(tokens::Command),
     /// Ask the gateway of these settings how it is; exits with 0 where it is ready
     Health,
     /// Make the picture of a file, for the gateway
@@ -70,6 +74,7 @@ pub async fn run(arguments: Arguments) -> ExitCode {
         Command::Config(command) => config::run(&command, &sources),
         Command::Migrate(command) => with_settings(&sources, |config| migrate_schema(command, config)).await,
         Command::Users(command) => Box::pin(with_settings(&sources, |config| users::run(command, config))).await,
+        Command::Tokens(command) => Box::pin(with_settings(&sources, |config| tokens::run(command, config))).await,
         Command::Health => with_settings(&sources, health::run).await,
         Command::MakePicture => make_picture::run(),
     }
@@ -105,6 +110,11 @@ where
 /// Prints a line for whoever called. A reader that went away is no fault of ours.
 pub fn say(line: impl Display) {
     writeln!(io::stdout().lock(), "{line}").ok();
+}
+
+/// Says something on standard error, beside what the command prints for a program to read.
+pub fn note(line: impl Display) {
+    writeln!(io::stderr().lock(), "postern: {line}").ok();
 }
 
 /// Says on standard error why it did not work.

@@ -133,6 +133,12 @@ pub struct Config {
     pub telemetry: Telemetry,
 }
 
+/// Reads a duration as the settings write it: `500ms`, `10s`, `15min`, `24h`, `30d`.
+#[must_use]
+pub fn duration(text: &str) -> Option<std::time::Duration> {
+    Value::read(text)
+}
+
 /// For whom the gateway runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {

@@ -28,8 +28,8 @@ use super::{
 };
 use crate::flows::caller::Caller;
 
-/// Whether a caller reaches a level; the error is what the client sees.
-pub type Authorize = Arc<dyn Fn(&Caller, AuthLevel) -> Result<(), Error> + Send + Sync>;
+/// Whether a caller reaches a root field of a level; the error is what the client sees.
+pub type Authorize = Arc<dyn Fn(&Caller, AuthLevel, &str) -> Result<(), Error> + Send + Sync>;
 
 /// What the entry goes by.
 pub struct EntryConfig {
@@ -211,7 +211,7 @@ impl<E: Executor> Entry<E> {
             if let Some(level) = field.requires
                 && field.runs(&prepared.variables)
             {
-                (self.config.authorize)(caller, level).map_err(|error| field.refused(error))?;
+                (self.config.authorize)(caller, level, &field.name).map_err(|error| field.refused(error))?;
             }
         }
         Ok(())

@@ -21,6 +21,7 @@ pub mod scalar;
 pub mod scan;
 pub mod schema;
 pub mod schema_facts;
+pub mod scopes;
 pub mod subscription;
 pub mod trusted_documents;
 pub mod upload;

@@ -113,6 +113,16 @@ pub struct Request {
     pub method: &'static str,
     /// Without the query.
     pub path: &'static str,
+    /// Whose machine token it came by, if by one.
+    pub machine_token: Option<Uuid>,
+}
+
+/// What else is worth knowing, and by which machine token it was asked for.
+fn metadata_with(mut metadata: Value, machine_token: Option<Uuid>) -> Value {
+    if let (Some(id), Value::Object(fields)) = (machine_token, &mut metadata) {
+        fields.insert("machineToken".to_owned(), json!(id));
+    }
+    metadata
 }
 
 const DAY: u64 = 24 * 60 * 60;
@@ -185,7 +195,7 @@ pub fn insert_later(batch: &mut Batch, epoch: i32, rows: Vec<NewRow>, request: O
         request_path: Set(request.map(|request| request.path.to_owned())),
         request_params: Set(None),
         response_status: Set(None),
-        metadata: Set(entry.metadata),
+        metadata: Set(metadata_with(entry.metadata, request.and_then(|request| request.machine_token))),
         tags: Set(json!([])),
         severity: Set(entry.severity),
         is_sensitive: Set(entry.sensitive),

@@ -3,6 +3,7 @@
 pub mod account_events;
 pub mod attempt_counters;
 pub mod audit;
+pub mod audit_positions;
 pub mod avatars;
 pub mod batch;
 pub mod contact_rows;
@@ -17,6 +18,7 @@ pub mod known_devices;
 pub mod leases;
 pub mod link_tokens;
 pub mod live_sessions;
+pub mod machine_tokens;
 pub mod messages;
 pub mod migrate;
 pub mod passkeys;

@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 use super::support::{Answer, Gateway, PASSWORD, Visitor};
 
 /// The types of the schema by their names.
-type Types = BTreeMap<String, TypeKind>;
+pub type Types = BTreeMap<String, TypeKind>;
 
-fn types() -> Types {
+pub fn types() -> Types {
     let document = parse_schema(sdl()).unwrap();
     let types = document.definitions.into_iter().filter_map(|definition| match definition {
         TypeSystemDefinition::Type(definition) => Some((definition.node.name.node.to_string(), definition.node.kind)),
@@ -27,7 +27,7 @@ fn types() -> Types {
     types.collect()
 }
 
-fn fields<'a>(types: &'a Types, name: &str) -> Vec<&'a FieldDefinition> {
+pub fn fields<'a>(types: &'a Types, name: &str) -> Vec<&'a FieldDefinition> {
     match &types[name] {
         TypeKind::Object(object) => object.fields.iter().map(|field| &field.node).collect(),
         _ => panic!("{name} is no object"),
@@ -35,7 +35,7 @@ fn fields<'a>(types: &'a Types, name: &str) -> Vec<&'a FieldDefinition> {
 }
 
 /// The level of `@auth`, if the field has one.
-fn required(field: &FieldDefinition) -> Option<String> {
+pub fn required(field: &FieldDefinition) -> Option<String> {
     let auth: Option<&ConstDirective> =
         field.directives.iter().map(|directive| &directive.node).find(|directive| directive.name.node == "auth");
     auth.map(|auth| auth.get_argument("requires").expect("it says what it requires").node.to_string())
@@ -72,7 +72,7 @@ fn value(types: &Types, of: &Type, text: &str) -> Value {
 }
 
 /// An operation that asks for one root field with everything it takes.
-fn operation(types: &Types, root: &str, field: &FieldDefinition, text: &str) -> (String, Value) {
+pub fn operation(types: &Types, root: &str, field: &FieldDefinition, text: &str) -> (String, Value) {
     let arguments: Vec<&InputValueDefinition> = field.arguments.iter().map(|argument| &argument.node).collect();
     let list = |form: &dyn Fn(&InputValueDefinition) -> String, open: &str| match arguments.as_slice() {
         [] => String::new(),
@@ -90,7 +90,7 @@ fn operation(types: &Types, root: &str, field: &FieldDefinition, text: &str) -> 
 }
 
 /// Asks for it, over the transport that takes it. A stream that begins is answered as data and left.
-async fn ask(visitor: &Visitor, root: &str, (query, variables): &(String, Value), token: Option<&str>) -> Answer {
+pub async fn ask(visitor: &Visitor, root: &str, (query, variables): &(String, Value), token: Option<&str>) -> Answer {
     if root != "Subscription" {
         return visitor.graphql_with(query, variables.clone(), token).await;
     }
@@ -196,7 +196,7 @@ fn expected(field: &FieldDefinition, recent: &'static str) -> Option<&'static st
 }
 
 /// The code of an answer that a guard gave.
-fn refusal(answer: &Answer) -> Option<&str> {
+pub fn refusal(answer: &Answer) -> Option<&str> {
     answer.code().filter(|code| ["UNAUTHENTICATED", "FORBIDDEN", "REAUTHENTICATION_REQUIRED"].contains(code))
 }
 
