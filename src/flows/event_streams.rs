@@ -18,9 +18,9 @@ use crate::{
     crypto::{authenticated_token::AuthenticatedToken, key_ring::KeyRing},
     events::{
         Event, Events, Of, SubscribeTo,
-        cursor::{Cursor, CursorRefusal},
+        cursor::{AuditPlace, Cursor, CursorRefusal, KEPT},
     },
-    storage::account_events::Positions,
+    storage::account_events::{Position, Positions},
 };
 
 const PURPOSE: &str = "event cursor";
@@ -104,10 +104,27 @@ impl EventStreams {
     /// `CursorInvalid` and `CursorExpired`.
     pub fn resume(&self, cursor: &str, reader: Uuid, now: Timestamp) -> Result<Positions, Refusal> {
         let opened = AuthenticatedToken::open(&self.key_ring, PURPOSE, cursor).and_then(|bytes| Cursor::from_bytes(&bytes));
-        opened.ok_or(CursorRefusal::Invalid).and_then(|cursor| cursor.resume(reader, now)).map_err(|refusal| match refusal {
-            CursorRefusal::Invalid => Refusal::CursorInvalid,
-            CursorRefusal::Expired => Refusal::CursorExpired,
-        })
+        opened.ok_or(CursorRefusal::Invalid).and_then(|cursor| cursor.resume(reader, now)).map_err(refused)
+    }
+
+    /// Where in the audit log to go on from a cursor: that of a row of it, or one of [`Self::cursor_at`].
+    ///
+    /// # Errors
+    /// `CursorInvalid` and `CursorExpired`.
+    pub fn resume_audit(&self, cursor: &str, reader: Uuid, now: Timestamp) -> Result<Position, Refusal> {
+        let row = AuthenticatedToken::open(&self.key_ring, AuditPlace::PURPOSE, cursor);
+        match row.and_then(|bytes| AuditPlace::from_bytes(bytes.strip_prefix(reader.as_bytes())?)) {
+            Some(place) if now.since(place.at) > KEPT => Err(Refusal::CursorExpired),
+            Some(place) => Ok(place.position),
+            None => self.resume(cursor, reader, now).map(|positions| positions.audit),
+        }
+    }
+}
+
+const fn refused(refusal: CursorRefusal) -> Refusal {
+    match refusal {
+        CursorRefusal::Invalid => Refusal::CursorInvalid,
+        CursorRefusal::Expired => Refusal::CursorExpired,
     }
 }
 

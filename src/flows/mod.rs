@@ -1,6 +1,7 @@
 //! What a person does: one verb per file.
 
 pub mod ask_for_code;
+pub mod audit_record;
 pub mod authenticate;
 pub mod avatar;
 pub mod begin_oauth;
@@ -84,6 +85,7 @@ pub mod sign_up;
 pub mod signing_keys;
 pub mod start_oauth;
 pub mod start_session;
+pub mod statistics;
 pub mod trust_session;
 pub mod undo_link;
 pub mod unlink_identity;

@@ -3,6 +3,10 @@
 pub mod account_events;
 pub mod attempt_counters;
 pub mod audit;
+mod audit_kinds;
+pub mod audit_outbox;
+mod audit_row;
+pub mod audit_search;
 pub mod avatars;
 pub mod batch;
 pub mod contact_rows;
@@ -27,6 +31,7 @@ pub mod retention;
 pub mod sessions;
 pub mod signing_keys;
 pub mod spent_tokens;
+pub mod statistics;
 pub mod totp;
 pub mod unfinished_changes;
 pub mod user_contacts;
