@@ -27,8 +27,7 @@ const ENTERED: [&str; 8] = ["input", "contact", "profile", "address", "proof", "
 /// Values that may be shown where they are an id.
 const IDS: [&str; 5] = ["userId", "sessionId", "passkeyId", "identityId", "actorUserId"];
 /// Values that may be shown where they are a word of the schema, a truth or a number.
-const WORDS: [&str; 9] =
-    ["tokenDelivery", "channel", "intent", "trustDevice", "trusted", "role", "status", "contactVerified", "amount"];
+const WORDS: [&str; 9] = ["tokenDelivery", "channel", "intent", "trustDevice", "trusted", "role", "status", "contactVerified", "amount"];
 
 /// The arguments of every root field of a mutation, by the field's name.
 pub(super) fn of(document: &ExecutableDocument, operation: &OperationDefinition, root: &str, variables: &Variables) -> Option<Json> {
@@ -101,7 +100,8 @@ mod tests {
 
     #[test]
     fn words_and_ids_are_shown_and_nothing_that_was_typed() {
-        let typed = json!({ "input": { "identifier": "ada@example.com", "password": "secret", "tokenDelivery": "BODY", "metadata": {"ada": 1} } });
+        let typed =
+            json!({ "input": { "identifier": "ada@example.com", "password": "secret", "tokenDelivery": "BODY", "metadata": {"ada": 1} } });
         let shown = params("mutation M($input: SignInInput!) { s: signIn(input: $input) { __typename } }", typed);
         let expected = json!({ "identifier": "[hidden]", "password": "[hidden]", "tokenDelivery": "BODY", "metadata": "[hidden]" });
         assert_eq!(shown, json!({ "signIn": { "input": expected } }));

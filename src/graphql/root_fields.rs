@@ -161,7 +161,11 @@ fn write_out<'a>(document: &'a ExecutableDocument, operation: &'a OperationDefin
 }
 
 /// The root fields themselves, with fragments written out.
-pub(super) fn fields<'a>(document: &'a ExecutableDocument, operation: &'a OperationDefinition, root: &str) -> Result<Vec<&'a Field>, Error> {
+pub(super) fn fields<'a>(
+    document: &'a ExecutableDocument,
+    operation: &'a OperationDefinition,
+    root: &str,
+) -> Result<Vec<&'a Field>, Error> {
     Ok(write_out(document, operation, root)?.into_iter().map(|found| &found.field.node).collect())
 }
 

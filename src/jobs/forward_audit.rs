@@ -106,11 +106,7 @@ fn write(position: Position) -> String {
 
 fn read(text: &str) -> Option<Position> {
     let mut parts = text.split('/');
-    let position = Position {
-        epoch: parts.next()?.parse().ok()?,
-        xid: parts.next()?.parse().ok()?,
-        seq: parts.next()?.parse().ok()?,
-    };
+    let position = Position { epoch: parts.next()?.parse().ok()?, xid: parts.next()?.parse().ok()?, seq: parts.next()?.parse().ok()? };
     parts.next().is_none().then_some(position)
 }
 

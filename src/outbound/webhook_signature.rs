@@ -8,12 +8,7 @@ use sha2::Sha256;
 use super::send_failure::SendFailure;
 
 /// The headers of a body: HMAC-SHA-256 of `{id}.{seconds}.{body}`, in base64.
-pub(super) fn headers(
-    key: &SecretSlice<u8>,
-    id: String,
-    seconds: String,
-    body: &str,
-) -> Result<Vec<(&'static str, String)>, SendFailure> {
+pub(super) fn headers(key: &SecretSlice<u8>, id: String, seconds: String, body: &str) -> Result<Vec<(&'static str, String)>, SendFailure> {
     let signature = format!("v1,{}", sign(key, &id, &seconds, body)?);
     Ok(vec![("webhook-id", id), ("webhook-timestamp", seconds), ("webhook-signature", signature)])
 }
@@ -35,8 +30,7 @@ mod tests {
     #[test]
     fn signatures_are_those_of_standard_webhooks() {
         let key = STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("base64");
-        let signature =
-            sign(&key.into(), "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", r#"{"test": 2432232314}"#).expect("signed");
+        let signature = sign(&key.into(), "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", r#"{"test": 2432232314}"#).expect("signed");
         assert_eq!(signature, "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
     }
 }

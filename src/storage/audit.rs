@@ -130,13 +130,24 @@ pub struct Request {
 
 const DAY: u64 = 24 * 60 * 60;
 
-/// How long a row of this policy and kind is kept; `None` for ever. A security event is kept two years.
+/// Whether it matters for longer than others.
+const fn is_weighty(entry: &Entry) -> bool {
+    matches!(entry.category, Category::Security) || matches!(entry.severity, Severity::Error | Severity::Critical)
+}
+
+/// The policy of a row: where its flow and its kind ask for different ones, the longer wins.
+const fn policy(entry: &Entry) -> Retention {
+    match entry.retention {
+        Retention::Standard if is_weighty(entry) => Retention::Extended,
+        retention => retention,
+    }
+}
+
+/// How long a row is kept; `None` for ever.
 fn kept_for(entry: &Entry) -> Option<std::time::Duration> {
-    let days = match entry.retention {
+    let days = match policy(entry) {
         Retention::Standard => 90,
-        Retention::Extended if entry.category == Category::Security || matches!(entry.severity, Severity::Error | Severity::Critical) => {
-            730
-        }
+        Retention::Extended if is_weighty(entry) => 730,
         Retention::Extended => 365,
         Retention::Permanent => return None,
     };
@@ -199,10 +210,10 @@ pub fn insert_later(batch: &mut Batch, epoch: i32, rows: Vec<NewRow>, request: O
         request_params: Set(request.and_then(|request| request.params.clone())),
         response_status: Set(request.and_then(|request| audit_row::response_status(&entry, request))),
         tags: Set(audit_row::tags(&entry)),
-        metadata: Set(entry.metadata),
         severity: Set(entry.severity),
         is_sensitive: Set(entry.sensitive),
-        retention_policy: Set(entry.retention),
+        retention_policy: Set(policy(&entry)),
+        metadata: Set(entry.metadata),
         created_at: Set(now),
     });
     batch.push(Write::Insert(user_audit_log::Entity::insert_many(rows).into_query()));
@@ -291,4 +302,27 @@ pub async fn list_of_person(
         .order_by_asc(Column::Seq)
         .limit(limit);
     Ok(query.all(db).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longer_policy_wins() {
+        use Category::{Account, Security};
+        use Retention::{Extended, Permanent, Standard};
+        use Severity::{Critical, Info};
+        let days = |retention, category, severity| {
+            let entry = Entry { retention, severity, ..Entry::success("x", category, None) };
+            kept_for(&entry).map(|kept| kept.as_secs() / DAY)
+        };
+        assert_eq!(days(Standard, Account, Info), Some(90));
+        assert_eq!(days(Extended, Account, Info), Some(365));
+        for (category, severity) in [(Security, Info), (Account, Critical)] {
+            assert_eq!(days(Standard, category, severity), Some(730));
+            assert_eq!(days(Extended, category, severity), Some(730));
+            assert_eq!(days(Permanent, category, severity), None);
+        }
+    }
 }

@@ -19,8 +19,8 @@ use sea_orm::{
 use sea_orm_migration::{MigrationTrait, SchemaManager};
 
 pub use history::{Entry, EntryStatus, State, StepStatus, entries, status};
-pub use migration::Subject;
 pub use integrity::{Problem, verify};
+pub use migration::Subject;
 
 use super::{
     database::{Backend, Database},

@@ -73,12 +73,7 @@ pub fn statement(backend: DbBackend, filter: &Filter, window: Window) -> Stateme
         .add_option(filter.until.map(|until| Column::CreatedAt.lt(until)))
         .add_option(window.after.map(|after| place().lt(at(after))))
         .add_option(window.before.map(|before| place().gt(at(before))));
-    Entity::find()
-        .filter(wanted)
-        .order_by(Column::CreatedAt, order.clone())
-        .order_by(Column::Id, order)
-        .limit(window.limit)
-        .build(backend)
+    Entity::find().filter(wanted).order_by(Column::CreatedAt, order.clone()).order_by(Column::Id, order).limit(window.limit).build(backend)
 }
 
 /// A page of those that are wanted, in the direction of the window.

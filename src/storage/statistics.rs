@@ -148,7 +148,10 @@ async fn figures_of_postgres(db: &impl ConnectionTrait) -> Result<Figures, Stora
         backend: "PostgreSQL",
         version: row.try_get("", "version")?,
         size_bytes: row.try_get("", "size_bytes")?,
-        tables: tables.iter().map(|row| Ok((row.try_get("", "name")?, row.try_get("", "row_count")?))).collect::<Result<_, StorageError>>()?,
+        tables: tables
+            .iter()
+            .map(|row| Ok((row.try_get("", "name")?, row.try_get("", "row_count")?)))
+            .collect::<Result<_, StorageError>>()?,
     })
 }
 

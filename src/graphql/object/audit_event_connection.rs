@@ -36,8 +36,7 @@ impl AuditEventConnection {
         let (app, reader) = (ctx.app()?, ctx.caller()?.principal().map_err(error::unauthenticated)?);
         let page = Page::<AuditPlace>::ask(app, reader.id, arguments)?;
         let place = |place: AuditPlace| Place { at: place.at, seq: place.position.seq };
-        let window =
-            Window { after: page.after.map(place), before: page.before.map(place), from_end: page.from_end, limit: page.size + 1 };
+        let window = Window { after: page.after.map(place), before: page.before.map(place), from_end: page.from_end, limit: page.size + 1 };
         let db = app.database.read();
         let rows = match list {
             List::Of(filter) => audit_search::list(db, &filter, window).await,

@@ -120,8 +120,7 @@ impl PasswordResetAttemptConnection {
         let filter = filter.unwrap_or_default().read(app)?;
         let page = Page::<AttemptPosition>::ask(app, reader.id, arguments)?;
         let place = |position: AttemptPosition| (position.0, position.1);
-        let window =
-            Window { after: page.after.map(place), before: page.before.map(place), from_end: page.from_end, limit: page.size + 1 };
+        let window = Window { after: page.after.map(place), before: page.before.map(place), from_end: page.from_end, limit: page.size + 1 };
         let rows = password_reset_attempts::list(app.database.read(), &filter, window).await.map_err(error::storage)?;
         let (rows, has_next, has_previous) = page.cut(rows);
         Ok(Self { rows: rows.into_iter().map(PasswordResetAttempt).collect(), has_next, has_previous })
