@@ -28,12 +28,15 @@ use crate::{
         machine_tokens::MachineTokens,
         receive_picture::Room,
         signing_keys::{KeyRotation, Rotation, SigningKeyFault},
+        statistics,
     },
     jobs::{
         deliver_messages::{Courier, Pace, Parts, SinkError, Sinks},
+        forward_audit,
         note_activity::Activity,
     },
     outbound::{
+        audit_webhook::{AuditWebhook, CannotPost},
         bell::Bell,
         breaches::{BreachFault, Breaches},
         own_texts::TextProblems,
@@ -112,6 +115,8 @@ pub struct App {
     pub picture_room: Room,
     /// Makes pictures of files.
     pub picture_maker: PictureMaker,
+    /// Figures that were taken last.
+    pub statistics: statistics::Kept,
     /// Languages of messages.
     pub locales: &'static [&'static str],
 }
@@ -161,6 +166,9 @@ pub enum StartError {
     /// Signing keys.
     #[error("signing keys: {0}")]
     SigningKeys(#[from] SigningKeyFault),
+    /// Who is told of the audit log.
+    #[error("audit.webhook_url: {0}")]
+    AuditWebhook(#[from] CannotPost),
     /// Who sends messages.
     #[error("{0}")]
     Sinks(#[from] SinkError),
@@ -235,6 +243,7 @@ impl App {
             providers,
             picture_room: Room::default(),
             picture_maker,
+            statistics: statistics::Kept::default(),
         });
         app.start_tasks(supervisor)?;
         Ok(app)
@@ -322,10 +331,21 @@ impl App {
             let app = Arc::clone(&app);
             async move { crate::jobs::reseal_seeds::run(&app, stop).await }
         });
+        self.forward_audit(supervisor)?;
         let app = Arc::clone(self);
         supervisor.spawn("rotate signing keys", move |stop| {
             let app = Arc::clone(&app);
             async move { app.look_after_keys(stop).await }
+        });
+        Ok(())
+    }
+
+    fn forward_audit(self: &Arc<Self>, supervisor: &Supervisor) -> Result<(), CannotPost> {
+        let Some(settings) = &self.config.audit.webhook else { return Ok(()) };
+        let (app, webhook) = (Arc::clone(self), Arc::new(AuditWebhook::new(settings, forward_audit::TIMEOUT)?));
+        supervisor.spawn("forward audit", move |stop| {
+            let (app, webhook) = (Arc::clone(&app), Arc::clone(&webhook));
+            async move { forward_audit::run(&app, &webhook, stop).await }
         });
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+pub mod audit;
 pub mod config;
 pub mod health;
 pub mod make_picture;
@@ -52,6 +53,9 @@ pub enum Command {
     /// Bring the database's schema up, undo steps, and check it
     #[command(subcommand)]
     Migrate(migrate::Command),
+    /// Take the audit log out
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Make administrators, import accounts
     #[command(subcommand)]
     Users(users::Command),
@@ -73,6 +77,7 @@ pub async fn run(arguments: Arguments) -> ExitCode {
         Command::Schema => schema::run(),
         Command::Config(command) => config::run(&command, &sources),
         Command::Migrate(command) => with_settings(&sources, |config| migrate_schema(command, config)).await,
+        Command::Audit(command) => with_settings(&sources, |config| read_audit(command, config)).await,
         Command::Users(command) => Box::pin(with_settings(&sources, |config| users::run(command, config))).await,
         Command::Tokens(command) => Box::pin(with_settings(&sources, |config| tokens::run(command, config))).await,
         Command::Health => with_settings(&sources, health::run).await,
@@ -80,7 +85,16 @@ pub async fn run(arguments: Arguments) -> ExitCode {
     }
 }
 
-async fn migrate_schema(command: migrate::Command, mut config: Config) -> ExitCode {
+async fn migrate_schema(command: migrate::Command, config: Config) -> ExitCode {
+    with_database(config, async |database| migrate::run(database, &Clock::system(), command, &mut io::stdout()).await).await
+}
+
+async fn read_audit(command: audit::Command, config: Config) -> ExitCode {
+    with_database(config, async |database| audit::run(database, Clock::system().now(), command, &mut io::stdout()).await).await
+}
+
+/// Runs what needs the database and nothing else.
+async fn with_database<E: Display>(mut config: Config, work: impl AsyncFnOnce(&Database) -> Result<(), E>) -> ExitCode {
     if let Err(problem) = config.prepare(&Entropy::system()) {
         return fail(problem);
     }
@@ -88,7 +102,7 @@ async fn migrate_schema(command: migrate::Command, mut config: Config) -> ExitCo
         Ok(database) => database,
         Err(error) => return fail(format_args!("database: {error}")),
     };
-    let done = migrate::run(&database, &Clock::system(), command, &mut io::stdout()).await;
+    let done = work(&database).await;
     database.close().await;
     match done {
         Ok(()) => ExitCode::SUCCESS,

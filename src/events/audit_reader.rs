@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Inner;
 use crate::storage::{
-    audit_positions::{self, position},
+    audit_outbox::{self, position},
     error::StorageError,
 };
 
@@ -44,7 +44,7 @@ enum Progress {
 async fn read_page(bus: &Inner) -> Result<Progress, StorageError> {
     let unread = bus.registry().audit_unread();
     let Some((from, until)) = unread else { return Ok(Progress::None) };
-    let rows = audit_positions::list_between(&bus.database, from, until, PAGE).await?;
+    let rows = audit_outbox::list_between(&bus.database, from, until, PAGE).await?;
     let done = rows.last().map(position).filter(|_| rows.len() as u64 == PAGE).unwrap_or(until);
     let fallen_behind = bus.registry().deliver_audit(rows, done);
     if fallen_behind > 0 {

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, future::Future, sync::Arc, time::Duration};
 
-use entity::{Timestamp, account_events, user_audit_log};
+use entity::{account_events, user_audit_log};
 use uuid::Uuid;
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::storage::{
     account_events::{self as event_log, Position, Positions},
-    audit_positions as audit_log,
+    audit_outbox as audit_log,
     database::Database,
     error::StorageError,
 };
@@ -27,27 +27,17 @@ const RETRY: Duration = Duration::from_millis(250);
 pub trait Row: Send + Sync + 'static {
     /// Where it stands in its log.
     fn position(&self) -> Position;
-    /// When it was written.
-    fn at(&self) -> Timestamp;
 }
 
 impl Row for account_events::Model {
     fn position(&self) -> Position {
         event_log::position(self)
     }
-
-    fn at(&self) -> Timestamp {
-        self.at
-    }
 }
 
 impl Row for user_audit_log::Model {
     fn position(&self) -> Position {
         audit_log::position(self)
-    }
-
-    fn at(&self) -> Timestamp {
-        self.created_at
     }
 }
 

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::storage::{
     account_events::{Position, Positions, position},
-    audit_positions,
+    audit_outbox,
 };
 
 /// Events that wait for one stream. One that is further behind is detached and reads the log again, so that slowness costs no memory.
@@ -222,7 +222,7 @@ impl Registry {
     /// Hands rows of the audit log, in order, to those who listen to it, and says that all up to `until` is delivered. Returns how many fell behind.
     pub fn deliver_audit(&mut self, rows: Vec<user_audit_log::Model>, until: Position) -> usize {
         let mut fallen_behind = 0;
-        for row in rows.into_iter().filter(|row| audit_positions::position(row) > self.positions.audit) {
+        for row in rows.into_iter().filter(|row| audit_outbox::position(row) > self.positions.audit) {
             fallen_behind += self.audit.send(&Arc::new(row), self.positions.events);
         }
         self.positions.audit = self.positions.audit.max(until);

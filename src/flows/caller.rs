@@ -30,6 +30,8 @@ pub struct Caller {
     pub method: &'static str,
     /// Path of the request, without the query.
     pub path: &'static str,
+    /// What a mutation was asked with, without anything secret: for the audit log.
+    pub params: Option<Arc<serde_json::Value>>,
     /// Who it is.
     pub identity: Identity,
 }
@@ -100,6 +102,7 @@ impl Caller {
             user_agent: self.user_agent.clone(),
             method: self.method,
             path: self.path,
+            params: self.params.as_deref().cloned(),
             machine_token: match &self.identity {
                 Identity::Machine(machine) => Some(machine.id),
                 Identity::Session(_) | Identity::Past { .. } | Identity::Refused(_) | Identity::Anonymous => None,

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use entity::{account_events, user_audit_log};
+use entity::user_audit_log;
 use futures::{Stream, StreamExt, stream, stream::BoxStream};
 use uuid::Uuid;
 
@@ -22,9 +22,9 @@ use crate::{
     crypto::{authenticated_token::AuthenticatedToken, key_ring::KeyRing},
     events::{
         Event, Events, Of, Row, SubscribeTo, Subscription, Whose,
-        cursor::{Cursor, CursorRefusal},
+        cursor::{AuditPlace, Cursor, CursorRefusal, KEPT},
     },
-    storage::account_events::Positions,
+    storage::account_events::{Position, Positions},
 };
 
 const PURPOSE: &str = "event cursor";
@@ -64,22 +64,16 @@ pub enum Refusal {
 }
 
 /// An event with the cursor to go on from.
-#[derive(Debug)]
-pub struct Told<R = account_events::Model> {
+#[derive(Clone, Debug)]
+pub struct Told {
     /// What happened.
-    pub event: Event<R>,
+    pub event: Event,
     /// Opaque.
     pub cursor: String,
 }
 
-impl<R> Clone for Told<R> {
-    fn clone(&self) -> Self {
-        Self { event: self.event.clone(), cursor: self.cursor.clone() }
-    }
-}
-
 /// A stream that its listener may lose: then it says why, and ends.
-pub type Guarded<R = account_events::Model> = BoxStream<'static, Result<Told<R>, Lost>>;
+pub type Guarded<T> = BoxStream<'static, Result<T, Lost>>;
 
 impl EventStreams {
     /// Opens a stream of the listener's own events. It ends when the session is over, and with nothing else.
@@ -109,11 +103,15 @@ impl EventStreams {
     ///
     /// # Errors
     /// See [`Refusal`].
-    pub async fn follow(&self, listener: &Caller, whose: Whose, of: Of, after: Option<&str>) -> Result<Guarded, Refusal> {
-        self.guarded(listener, after, |after| self.events.follow(whose, of, Some(after))).await
+    pub async fn follow(&self, listener: &Caller, whose: Whose, of: Of, after: Option<&str>) -> Result<Guarded<Told>, Refusal> {
+        let owner = listener.principal().map_err(Refusal::Unauthenticated)?.id;
+        let after = self.begin(after, owner).await?;
+        let events = self.guarded(listener, self.events.follow(whose, of, Some(after))).await?;
+        let key_ring = self.key_ring.clone();
+        Ok(events.map(move |event| event.map(|event| tell(&key_ring, owner, event))).boxed())
     }
 
-    /// Opens a stream of those rows of the audit log that are wanted, for an administrator or a machine.
+    /// Opens a stream of those rows of the audit log that are wanted, for an administrator or a machine. Its cursors are those of the rows.
     ///
     /// # Errors
     /// See [`Refusal`].
@@ -122,23 +120,21 @@ impl EventStreams {
         listener: &Caller,
         is_wanted: impl Fn(&user_audit_log::Model) -> bool + Send + 'static,
         after: Option<&str>,
-    ) -> Result<Guarded<user_audit_log::Model>, Refusal> {
-        self.guarded(listener, after, |after| self.events.follow_audit(is_wanted, Some(after))).await
+    ) -> Result<Guarded<Event<user_audit_log::Model>>, Refusal> {
+        let owner = listener.principal().map_err(Refusal::Unauthenticated)?.id;
+        let after = match after {
+            Some(cursor) => Positions { audit: self.resume_audit(cursor, owner, self.clock.now())?, ..Positions::default() },
+            None => self.begin(None, owner).await?,
+        };
+        self.guarded(listener, self.events.follow_audit(is_wanted, Some(after))).await
     }
 
-    async fn guarded<R: Row>(
-        &self,
-        listener: &Caller,
-        after: Option<&str>,
-        follow: impl FnOnce(Positions) -> Subscription<R> + Send,
-    ) -> Result<Guarded<R>, Refusal> {
-        let owner = listener.principal().map_err(Refusal::Unauthenticated)?.id;
-        let after = self.begin(after, owner).await?;
-        let stream = follow(after);
+    /// A stream that listens already, for as long as its listener may have it.
+    async fn guarded<R: Row>(&self, listener: &Caller, stream: Subscription<R>) -> Result<Guarded<Event<R>>, Refusal> {
         let mut standing = Standing::of(self, listener).map_err(Refusal::Unauthenticated)?;
         standing.check().await.map_err(|_| Refusal::Unavailable)?.map_err(Refusal::NotAllowed)?;
-        let reading = Reading { stream, standing, key_ring: self.key_ring.clone(), owner, over: false };
-        Ok(stream::unfold(reading, async |mut reading| reading.next().await.map(|told| (told, reading))).boxed())
+        let reading = Reading { stream, standing, over: false };
+        Ok(stream::unfold(reading, async |mut reading| reading.next().await.map(|event| (event, reading))).boxed())
     }
 
     /// Where a stream begins.
@@ -162,10 +158,27 @@ impl EventStreams {
     /// `CursorInvalid` and `CursorExpired`.
     pub fn resume(&self, cursor: &str, reader: Uuid, now: Timestamp) -> Result<Positions, Refusal> {
         let opened = AuthenticatedToken::open(&self.key_ring, PURPOSE, cursor).and_then(|bytes| Cursor::from_bytes(&bytes));
-        opened.ok_or(CursorRefusal::Invalid).and_then(|cursor| cursor.resume(reader, now)).map_err(|refusal| match refusal {
-            CursorRefusal::Invalid => Refusal::CursorInvalid,
-            CursorRefusal::Expired => Refusal::CursorExpired,
-        })
+        opened.ok_or(CursorRefusal::Invalid).and_then(|cursor| cursor.resume(reader, now)).map_err(refused)
+    }
+
+    /// Where in the audit log to go on from a cursor: that of a row of it, or one of [`Self::cursor_at`].
+    ///
+    /// # Errors
+    /// `CursorInvalid` and `CursorExpired`.
+    pub fn resume_audit(&self, cursor: &str, reader: Uuid, now: Timestamp) -> Result<Position, Refusal> {
+        let row = AuthenticatedToken::open(&self.key_ring, AuditPlace::PURPOSE, cursor);
+        match row.and_then(|bytes| AuditPlace::from_bytes(bytes.strip_prefix(reader.as_bytes())?)) {
+            Some(place) if now.since(place.at) > KEPT => Err(Refusal::CursorExpired),
+            Some(place) => Ok(place.position),
+            None => self.resume(cursor, reader, now).map(|positions| positions.audit),
+        }
+    }
+}
+
+const fn refused(refusal: CursorRefusal) -> Refusal {
+    match refusal {
+        CursorRefusal::Invalid => Refusal::CursorInvalid,
+        CursorRefusal::Expired => Refusal::CursorExpired,
     }
 }
 
@@ -173,13 +186,11 @@ impl EventStreams {
 struct Reading<R> {
     stream: Subscription<R>,
     standing: Standing,
-    key_ring: KeyRing,
-    owner: Uuid,
     over: bool,
 }
 
 impl<R: Row> Reading<R> {
-    async fn next(&mut self) -> Option<Result<Told<R>, Lost>> {
+    async fn next(&mut self) -> Option<Result<Event<R>, Lost>> {
         if self.over {
             return None;
         }
@@ -190,7 +201,7 @@ impl<R: Row> Reading<R> {
         };
         // Asked once more with the event at hand: nothing is told on a belief that is older than it.
         let told = match event {
-            Ok(event) => self.standing.settled().await.map(|()| tell(&self.key_ring, self.owner, event)),
+            Ok(event) => self.standing.settled().await.map(|()| event),
             Err(lost) => Err(lost),
         };
         self.over = told.is_err();
@@ -198,8 +209,8 @@ impl<R: Row> Reading<R> {
     }
 }
 
-fn tell<R: Row>(key_ring: &KeyRing, owner: Uuid, event: Event<R>) -> Told<R> {
-    let cursor = seal(key_ring, owner, event.row.at(), event.resume);
+fn tell(key_ring: &KeyRing, owner: Uuid, event: Event) -> Told {
+    let cursor = seal(key_ring, owner, event.row.at, event.resume);
     Told { event, cursor }
 }
 

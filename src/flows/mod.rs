@@ -1,6 +1,7 @@
 //! What a person does: one verb per file.
 
 pub mod ask_for_code;
+pub mod audit_record;
 pub mod authenticate;
 pub mod avatar;
 pub mod begin_oauth;
@@ -89,6 +90,7 @@ pub mod signing_keys;
 pub mod standing;
 pub mod start_oauth;
 pub mod start_session;
+pub mod statistics;
 pub mod trust_session;
 pub mod undo_link;
 pub mod unlink_identity;

@@ -1,6 +1,7 @@
 //! The GraphQL API: schema, guards, limits, and one folder per kind of thing.
 
 pub mod answer;
+mod audited_params;
 pub mod auth_level;
 pub mod connection;
 pub mod context;

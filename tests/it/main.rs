@@ -14,6 +14,7 @@ mod support;
 mod access;
 mod account;
 mod administration_streams;
+mod audit;
 mod avatars;
 mod breaches;
 mod clean_up;

@@ -2,6 +2,7 @@
 
 pub mod account_events;
 pub mod all_session_events;
+pub mod audit_event_added;
 pub mod session_events;
 pub mod user_events;
 
@@ -11,16 +12,19 @@ use async_graphql::{Context, Error, ID, MergedSubscription, Result};
 use futures::{StreamExt, stream, stream::BoxStream};
 use uuid::Uuid;
 
-use self::{account_events::AccountEvents, all_session_events::AllSessionEvents, session_events::SessionEvents, user_events::UserEvents};
+use self::{
+    account_events::AccountEvents, all_session_events::AllSessionEvents, audit_event_added::AuditEventAdded, session_events::SessionEvents,
+    user_events::UserEvents,
+};
 use super::{context::ContextExt, error};
 use crate::{
-    events::{Of, Row, Whose},
+    events::{Of, Whose},
     flows::event_streams::{Guarded, Refusal, Told},
 };
 
 /// The root of all subscriptions.
 #[derive(MergedSubscription, Default, Debug)]
-pub struct Subscription(SessionEvents, AccountEvents, AllSessionEvents, UserEvents);
+pub struct Subscription(SessionEvents, AccountEvents, AllSessionEvents, UserEvents, AuditEventAdded);
 
 /// The events of the caller as `tell` shows them, and at the end of the session its error, with which the socket closes.
 async fn open<T: Send + 'static>(
@@ -51,9 +55,9 @@ async fn follow<T: Send + 'static>(
 }
 
 /// What a guarded stream tells, as `tell` shows it.
-fn guarded<R: Row, T: Send + 'static>(
-    told: Guarded<R>,
-    tell: impl Fn(Told<R>) -> Option<T> + Send + 'static,
+fn guarded<E: Send + 'static, T: Send + 'static>(
+    told: Guarded<E>,
+    tell: impl Fn(E) -> Option<T> + Send + 'static,
 ) -> BoxStream<'static, Result<T>> {
     let shown = told.filter_map(move |told| {
         future::ready(match told {

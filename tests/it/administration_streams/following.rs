@@ -149,3 +149,50 @@ async fn nothing_is_missed_under_load() {
         assert_eq!(order.iter().cloned().collect::<BTreeSet<_>>(), begun);
     }
 }
+
+const AUDIT: &str = "subscription ($filter: AuditFilter, $after: String) {
+    auditEventAdded(filter: $filter, after: $after) { id cursor type status actor user { id } metadata } }";
+
+// The audit log live, replayed and filtered, with the cursors of its rows; failures, which no event tells, among them.
+#[tokio::test]
+async fn the_audit_log_is_told_as_it_is_written() {
+    let gateway = Gateway::start().await;
+    let admin = administrator(&gateway, "root@example.com").await;
+    let machine = Machine::with(&gateway, &[EventsRead]).await;
+    let ann = gateway.app_user().becomes_member("ann@example.com").await;
+    let (mut by_admin, mut by_machine) = (admin.socket().await, machine.socket().await);
+    let logins = json!({"type": ["login"], "userId": ann.user_id});
+    let after = admin.event_cursor().await;
+    let all = by_admin.subscribe(AUDIT, json!({"filter": logins, "after": after})).await;
+    let failed = by_machine
+        .subscribe(AUDIT, json!({"filter": {"type": ["login"], "status": ["FAILURE"]}, "after": machine.event_cursor().await}))
+        .await;
+    let visitor = gateway.app_user();
+    visitor.try_sign_in("ann@example.com", "wrong-Guess lantern").await.expect_problem("CREDENTIALS_INVALID");
+    signs_in(&gateway, "ann@example.com").await;
+    visitor.try_sign_in("ann@example.com", "wrong-Guess lantern").await.expect_problem("CREDENTIALS_INVALID");
+    let mut cursors = Vec::new();
+    for status in ["FAILURE", "SUCCESS", "FAILURE"] {
+        let event = by_admin.next(&all).await;
+        assert_eq!((&event["type"], &event["status"], &event["user"]["id"]), (&json!("login"), &json!(status), &json!(ann.user_id)));
+        cursors.push(event["cursor"].clone());
+    }
+    for _ in 0..2 {
+        let event = by_machine.next(&failed).await;
+        assert_eq!((&event["status"], &event["user"]["id"]), (&json!("FAILURE"), &json!(ann.user_id)));
+    }
+    // From the cursor of a row, also one of the list.
+    let replayed = by_admin.subscribe(AUDIT, json!({"filter": logins, "after": cursors[0]})).await;
+    assert_eq!(by_admin.next(&replayed).await["cursor"], cursors[1]);
+    assert_eq!(by_admin.next(&replayed).await["cursor"], cursors[2]);
+    let query = "query ($filter: AuditFilter) { auditEvents(filter: $filter, first: 1) { edges { cursor } } }";
+    let newest = admin.graphql(query, json!({"filter": logins})).await.expect_field()["edges"][0]["cursor"].take();
+    let live = by_admin.subscribe(AUDIT, json!({"filter": logins, "after": newest})).await;
+    signs_in(&gateway, "ann@example.com").await;
+    assert_eq!(by_admin.next(&live).await["status"], "SUCCESS");
+    // H15
+    assert_eq!(refusal(&mut by_machine, AUDIT, json!({"after": cursors[0]})).await, "BAD_REQUEST");
+    assert_eq!(refusal(&mut by_machine, AUDIT, json!({"filter": {"userId": "x"}})).await, "BAD_REQUEST");
+    let mut by_user = ann.socket().await;
+    assert_eq!(refusal(&mut by_user, AUDIT, json!({})).await, "FORBIDDEN");
+}
