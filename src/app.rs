@@ -26,14 +26,18 @@ use crate::{
         event_streams::EventStreams,
         in_flight::InFlight,
         live_sessions::LiveSessions,
+        machine_tokens::MachineTokens,
         receive_picture::Room,
         signing_keys::{KeyRotation, Rotation, SigningKeyFault},
+        statistics,
     },
     jobs::{
         deliver_messages::{Courier, Pace, Parts, SinkError, Sinks},
+        forward_audit,
         note_activity::Activity,
     },
     outbound::{
+        audit_webhook::{AuditWebhook, CannotPost},
         bell::Bell,
         breaches::{BreachFault, Breaches},
         own_texts::TextProblems,
@@ -96,6 +100,8 @@ pub struct App {
     pub event_streams: Arc<EventStreams>,
     /// Sessions in memory.
     pub live_sessions: Arc<LiveSessions>,
+    /// Machine tokens in memory.
+    pub machine_tokens: Arc<MachineTokens>,
     /// The texts of messages.
     pub renderer: Arc<Renderer>,
     /// Wakes the courier.
@@ -112,6 +118,8 @@ pub struct App {
     pub picture_room: Room,
     /// Makes pictures of files.
     pub picture_maker: PictureMaker,
+    /// Figures that were taken last.
+    pub statistics: statistics::Kept,
     /// Languages of messages.
     pub locales: &'static [&'static str],
 }
@@ -161,6 +169,9 @@ pub enum StartError {
     /// Signing keys.
     #[error("signing keys: {0}")]
     SigningKeys(#[from] SigningKeyFault),
+    /// Who is told of the audit log.
+    #[error("audit.webhook_url: {0}")]
+    AuditWebhook(#[from] CannotPost),
     /// Who sends messages.
     #[error("{0}")]
     Sinks(#[from] SinkError),
@@ -188,9 +199,12 @@ impl App {
         let reader_database = Database::connect(&config.database.url, READER_CONNECTIONS).await?;
         let events = Events::connect(reader_database, clock.clone(), hints).await?;
         let live_sessions = Arc::new(LiveSessions::new(database.clone(), events.freshness(), SESSIONS_KEPT));
+        let machine_tokens = Arc::new(MachineTokens::new(database.clone(), events.freshness()));
         let event_streams = Arc::new(EventStreams {
             events: events.clone(),
             live_sessions: Arc::clone(&live_sessions),
+            machine_tokens: Arc::clone(&machine_tokens),
+            mode: config.mode,
             key_ring: key_ring.clone(),
             clock: clock.clone(),
         });
@@ -224,6 +238,7 @@ impl App {
             events,
             event_streams,
             live_sessions,
+            machine_tokens,
             renderer,
             courier,
             activity,
@@ -232,6 +247,7 @@ impl App {
             providers,
             picture_room: Room::default(),
             picture_maker,
+            statistics: statistics::Kept::default(),
         });
         app.start_tasks(supervisor)?;
         Ok(app)
@@ -319,10 +335,21 @@ impl App {
             let app = Arc::clone(&app);
             async move { crate::jobs::reseal_seeds::run(&app, stop).await }
         });
+        self.forward_audit(supervisor)?;
         let app = Arc::clone(self);
         supervisor.spawn("rotate signing keys", move |stop| {
             let app = Arc::clone(&app);
             async move { app.look_after_keys(stop).await }
+        });
+        Ok(())
+    }
+
+    fn forward_audit(self: &Arc<Self>, supervisor: &Supervisor) -> Result<(), CannotPost> {
+        let Some(settings) = &self.config.audit.webhook else { return Ok(()) };
+        let (app, webhook) = (Arc::clone(self), Arc::new(AuditWebhook::new(settings, forward_audit::TIMEOUT)?));
+        supervisor.spawn("forward audit", move |stop| {
+            let (app, webhook) = (Arc::clone(&app), Arc::clone(&webhook));
+            async move { forward_audit::run(&app, &webhook, stop).await }
         });
         Ok(())
     }

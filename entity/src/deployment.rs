@@ -13,6 +13,8 @@ pub struct Model {
     /// Raised by a restore: event positions of different epochs are not compared.
     pub epoch: i32,
     pub created_at: Timestamp,
+    /// Raised whenever a machine token is made or revoked.
+    pub machine_tokens_version: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -10,6 +10,7 @@ pub mod dev_inbox;
 pub mod known_devices;
 pub mod leases;
 pub mod link_tokens;
+pub mod machine_tokens;
 pub mod messages;
 pub mod migration_history;
 pub mod passkey_credentials;

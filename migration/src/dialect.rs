@@ -25,6 +25,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("{strict}", "STRICT", ""),
     ("{now}", "strftime('%Y-%m-%dT%H:%M:%f001Z', 'now')", "date_trunc('milliseconds', clock_timestamp()) + interval '1 microsecond'"),
     ("{1_day_ago}", "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', '-1 day')", "now() - interval '1 day'"),
+    ("{7_days_ago}", "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', '-7 days')", "now() - interval '7 days'"),
     ("{30_days_ago}", "strftime('%Y-%m-%dT%H:%M:%f000Z', 'now', '-30 days')", "now() - interval '30 days'"),
 ];
 

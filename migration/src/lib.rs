@@ -5,8 +5,10 @@
 //! each for one direction and for one database or both, run in the order of the file: `--- up`, `--- up sqlite`, `--- up postgres`, `--- down` and so on.
 //! A step without `down` cannot be undone. Words like `{uuid}` stand for what the databases call differently, see [`Dialect`].
 
+mod columns;
 mod dialect;
 mod objects;
+mod sources;
 
 use std::fmt::Write as _;
 
@@ -16,8 +18,10 @@ use sea_orm_migration::{
 };
 use sha2::{Digest, Sha256};
 
+pub use columns::{Column, Tables, columns};
 pub use dialect::Dialect;
 pub use objects::{Object, ObjectKind, objects};
+pub use sources::{Source, functions, one_spaced, triggers};
 
 macro_rules! step {
     ($name:literal) => {
@@ -33,6 +37,8 @@ pub const STEPS: &[Step] = &[
     step!("0003_operations"),
     step!("0004_account_life"),
     step!("0005_factors"),
+    step!("0008_audit"),
+    step!("0010_machine_tokens"),
 ];
 
 const HISTORY: &str = include_str!("../history.sql");
@@ -74,6 +80,19 @@ impl Kind {
     }
 }
 
+/// What a step is mainly about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Tables, columns or views.
+    Schema,
+    /// Rows alone.
+    Data,
+    /// Indexes alone.
+    Index,
+    /// Functions or triggers, and at most indexes beside them.
+    Function,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Direction {
     Up,
@@ -91,6 +110,22 @@ impl Step {
     #[must_use]
     pub fn kind(&self) -> Kind {
         if self.source.lines().take(5).any(|line| line == "-- type: expanding") { Kind::Expanding } else { Kind::Contracting }
+    }
+
+    /// What it is mainly about, told from its statements.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        let sql = [Dialect::Sqlite, Dialect::Postgres].map(|dialect| self.up(dialect).to_ascii_uppercase()).concat();
+        let has = |words: &[&str]| words.iter().any(|word| sql.contains(word));
+        if has(&["CREATE TABLE", "ALTER TABLE", "DROP TABLE", "CREATE VIEW"]) {
+            Subject::Schema
+        } else if has(&["CREATE FUNCTION", "CREATE OR REPLACE FUNCTION", "CREATE TRIGGER"]) {
+            Subject::Function
+        } else if has(&["CREATE INDEX", "CREATE UNIQUE INDEX", "DROP INDEX"]) {
+            Subject::Index
+        } else {
+            Subject::Data
+        }
     }
 
     /// SHA-256 of the file, in hexadecimal. Line ends count as `\n`, whatever a checkout made of them.
@@ -177,6 +212,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_step_says_what_it_is_about() {
+        let of = |source| Step { name: "x", file: "x", source }.subject();
+        assert_eq!(of("-- a\n--- up\nCREATE TABLE a (id int); CREATE INDEX i ON a (id);\n"), Subject::Schema);
+        assert_eq!(of("-- a\n--- up\nDROP INDEX i; CREATE INDEX i ON a (id);\n"), Subject::Index);
+        assert_eq!(of("-- a\n--- up postgres\nCREATE OR REPLACE FUNCTION f() AS $$ $$;\n"), Subject::Function);
+        assert_eq!(of("-- a\n--- up\nUPDATE a SET id = 1;\n--- down\nDROP TABLE a;\n"), Subject::Data);
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! The command line: one file per command.
 
+pub mod audit;
 pub mod config;
 pub mod health;
 pub mod make_picture;
 pub mod migrate;
 pub mod schema;
 pub mod serve;
+pub mod tokens;
 pub mod users;
 
 use std::{
@@ -51,9 +53,15 @@ pub enum Command {
     /// Bring the database's schema up, undo steps, and check it
     #[command(subcommand)]
     Migrate(migrate::Command),
+    /// Take the audit log out
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Make administrators, import accounts
     #[command(subcommand)]
     Users(users::Command),
+    /// Make, list and revoke the tokens of listeners and back ends
+    #[command(subcommand)]
+    Tokens(tokens::Command),
     /// Ask the gateway of these settings how it is; exits with 0 where it is ready
     Health,
     /// Make the picture of a file, for the gateway
@@ -69,13 +77,24 @@ pub async fn run(arguments: Arguments) -> ExitCode {
         Command::Schema => schema::run(),
         Command::Config(command) => config::run(&command, &sources),
         Command::Migrate(command) => with_settings(&sources, |config| migrate_schema(command, config)).await,
+        Command::Audit(command) => with_settings(&sources, |config| read_audit(command, config)).await,
         Command::Users(command) => Box::pin(with_settings(&sources, |config| users::run(command, config))).await,
+        Command::Tokens(command) => Box::pin(with_settings(&sources, |config| tokens::run(command, config))).await,
         Command::Health => with_settings(&sources, health::run).await,
         Command::MakePicture => make_picture::run(),
     }
 }
 
-async fn migrate_schema(command: migrate::Command, mut config: Config) -> ExitCode {
+async fn migrate_schema(command: migrate::Command, config: Config) -> ExitCode {
+    with_database(config, async |database| migrate::run(database, &Clock::system(), command, &mut io::stdout()).await).await
+}
+
+async fn read_audit(command: audit::Command, config: Config) -> ExitCode {
+    with_database(config, async |database| audit::run(database, Clock::system().now(), command, &mut io::stdout()).await).await
+}
+
+/// Runs what needs the database and nothing else.
+async fn with_database<E: Display>(mut config: Config, work: impl AsyncFnOnce(&Database) -> Result<(), E>) -> ExitCode {
     if let Err(problem) = config.prepare(&Entropy::system()) {
         return fail(problem);
     }
@@ -83,7 +102,7 @@ async fn migrate_schema(command: migrate::Command, mut config: Config) -> ExitCo
         Ok(database) => database,
         Err(error) => return fail(format_args!("database: {error}")),
     };
-    let done = migrate::run(&database, &Clock::system(), command, &mut io::stdout()).await;
+    let done = work(&database).await;
     database.close().await;
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -105,6 +124,11 @@ where
 /// Prints a line for whoever called. A reader that went away is no fault of ours.
 pub fn say(line: impl Display) {
     writeln!(io::stdout().lock(), "{line}").ok();
+}
+
+/// Says something on standard error, beside what the command prints for a program to read.
+pub fn note(line: impl Display) {
+    writeln!(io::stderr().lock(), "postern: {line}").ok();
 }
 
 /// Says on standard error why it did not work.

@@ -73,7 +73,7 @@ async fn create_admin(arguments: CreateAdmin, config: Config) -> ExitCode {
 }
 
 /// Starts what a flow needs, runs it, and lets everything end.
-async fn with_app<T>(mut config: Config, work: impl AsyncFnOnce(&App) -> Result<T, String>) -> Result<T, String> {
+pub(super) async fn with_app<T>(mut config: Config, work: impl AsyncFnOnce(&App) -> Result<T, String>) -> Result<T, String> {
     config.prepare(&Entropy::system()).map_err(|problem| problem.to_string())?;
     let supervisor = Supervisor::new();
     let app = App::start(config, Clock::system(), Entropy::system(), &supervisor).await.map_err(|error| error.to_string())?;

@@ -1,6 +1,7 @@
 //! The settings: defaults, then `postern.toml`, then the environment; every problem reported at once.
 
 mod accounts;
+mod audit;
 mod avatars;
 mod clean_up;
 mod codes;
@@ -41,6 +42,7 @@ use secrecy::SecretString;
 
 pub use self::{
     accounts::Accounts,
+    audit::Audit,
     avatars::{Avatars, S3},
     clean_up::CleanUp,
     codes::Codes,
@@ -123,6 +125,8 @@ pub struct Config {
     pub accounts: Accounts,
     /// How often the gateway tidies up.
     pub clean_up: CleanUp,
+    /// Where the audit log is handed on to.
+    pub audit: Audit,
     /// Pictures of people.
     pub avatars: Avatars,
     /// Accounts elsewhere that people sign in with, by their ids.
@@ -131,6 +135,12 @@ pub struct Config {
     pub oauth: OAuth,
     /// The log.
     pub telemetry: Telemetry,
+}
+
+/// Reads a duration as the settings write it: `500ms`, `10s`, `15min`, `24h`, `30d`.
+#[must_use]
+pub fn duration(text: &str) -> Option<std::time::Duration> {
+    Value::read(text)
 }
 
 /// For whom the gateway runs.
@@ -222,6 +232,7 @@ impl Config {
             profile: Profile::read(&mut reader),
             accounts: Accounts::read(&mut reader),
             clean_up: CleanUp::read(&mut reader),
+            audit: Audit::read(&mut reader),
             avatars: Avatars::read(&mut reader, &data_dir),
             oauth: OAuth::read(&mut reader),
             providers: Provider::read_all(&mut reader),

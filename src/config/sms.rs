@@ -229,13 +229,13 @@ fn read_webhook(reader: &mut Reader<'_>, chosen: bool) -> Option<Webhook> {
     Some(Webhook { url: url?, key: key? })
 }
 
-fn webhook_key(secret: &SecretString) -> Option<SecretSlice<u8>> {
+pub(super) fn webhook_key(secret: &SecretString) -> Option<SecretSlice<u8>> {
     let key = STANDARD.decode(secret.expose_secret().strip_prefix("whsec_")?).ok()?;
     KEY_LENGTHS.contains(&key.len()).then(|| key.into())
 }
 
 /// Codes travel there: only in the open where they do not leave this machine, and never with a password in the URL.
-fn check_url(reader: &mut Reader<'_>, name: &str, url: &Url) {
+pub(super) fn check_url(reader: &mut Reader<'_>, name: &str, url: &Url) {
     let host = url.host_str().unwrap_or_default();
     if host.is_empty() || !matches!(url.scheme(), "http" | "https") {
         reader.problem(name, "must be an http or https URL");

@@ -6,6 +6,7 @@ pub mod client_secret;
 pub mod id_token;
 pub mod key_ring;
 pub mod keyed_hash;
+pub mod machine_token;
 pub mod opaque_token;
 pub mod password_hash;
 pub mod refresh_token;

@@ -5,6 +5,7 @@ pub mod contact;
 pub mod device;
 mod email;
 pub mod lockout;
+pub mod machine_scope;
 pub mod passkey;
 pub mod password;
 mod phone;

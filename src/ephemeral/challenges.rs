@@ -231,6 +231,11 @@ impl Challenges {
         })
     }
 
+    /// How many are pending, as well as it is known.
+    pub async fn count_pending(&self, now: Timestamp) -> Result<u64, Unavailable> {
+        self.store.count_pending_challenges(now).await
+    }
+
     async fn changed(&self, id: Uuid, step: Step, now: Timestamp) -> Result<bool, Unavailable> {
         Ok(self.store.change_challenge(id, step, now).await?.is_some_and(|change| change.applied))
     }

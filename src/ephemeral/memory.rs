@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{
     bucket::{Buckets, Limit, RateLimited},
-    challenges::Challenge,
+    challenges::{Challenge, State},
     store::{Change, Step, Store, Unavailable},
 };
 use crate::clock::{Clock, Timestamp};
@@ -121,6 +121,12 @@ impl Store for Memory {
             let applied = waiting.challenge.apply(step, waiting.attempts, now);
             Change { applied, challenge: waiting.challenge.clone().seen_at(now) }
         }))
+    }
+
+    async fn count_pending_challenges(&self, now: Timestamp) -> Result<u64, Unavailable> {
+        let challenges = lock(&self.challenges);
+        let is_pending = |waiting: &Waiting| waiting.challenge.state == State::Pending && now < waiting.challenge.expires_at;
+        Ok(challenges.kept.values().filter(|(waiting, _)| is_pending(waiting)).count() as u64)
     }
 
     async fn ping(&self) -> Result<(), Unavailable> {

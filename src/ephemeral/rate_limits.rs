@@ -320,6 +320,9 @@ mod tests {
         ) -> Result<Option<crate::ephemeral::Change>, Unavailable> {
             Err(Unavailable)
         }
+        async fn count_pending_challenges(&self, _: Timestamp) -> Result<u64, Unavailable> {
+            Err(Unavailable)
+        }
         async fn ping(&self) -> Result<(), Unavailable> {
             Err(Unavailable)
         }

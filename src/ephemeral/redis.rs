@@ -68,6 +68,7 @@ struct Scripts {
     pour: Source,
     create_challenge: Source,
     change_challenge: Source,
+    pending_challenges: Source,
 }
 
 struct Source {
@@ -116,6 +117,7 @@ impl Redis {
                 pour: Source::new(include_str!("scripts/pour.lua")),
                 create_challenge: Source::new(include_str!("scripts/create_challenge.lua")),
                 change_challenge: Source::new(include_str!("scripts/change_challenge.lua")),
+                pending_challenges: Source::new(include_str!("scripts/pending_challenges.lua")),
             },
             _keeper: AbortOnDropHandle::new(tokio::spawn(keep(target, link, seen_broken))),
         })
@@ -157,6 +159,15 @@ impl Redis {
             "a call of Redis failed"
         );
         Err(Unavailable)
+    }
+
+    /// Changes the set of challenges that wait for their code, and says how many there are.
+    async fn pending(&self, what: &str, which: Option<(Uuid, Timestamp)>, now: Timestamp) -> Result<u64, Unavailable> {
+        let mut arguments = vec![millis(now), what.into()];
+        if let Some((id, expires_at)) = which {
+            arguments.extend([id.to_string().into(), millis(expires_at)]);
+        }
+        self.run(&self.scripts.pending_challenges, "challenges:pending", &arguments).await
     }
 
     async fn connection(&self) -> Option<(Connection, u64)> {
@@ -203,7 +214,12 @@ impl Store for Redis {
         for (name, value) in challenge_record::write(challenge) {
             arguments.extend([name.into(), value.into()]);
         }
-        self.run::<()>(&self.scripts.create_challenge, &challenge_key(challenge.id), &arguments).await
+        let key = challenge_key(challenge.id);
+        let (created, _) = tokio::join!(
+            self.run::<()>(&self.scripts.create_challenge, &key, &arguments),
+            self.pending("add", Some((challenge.id, challenge.expires_at)), now),
+        );
+        created
     }
 
     async fn change_challenge(&self, id: Uuid, step: Step, now: Timestamp) -> Result<Option<Change>, Unavailable> {
@@ -225,7 +241,15 @@ impl Store for Redis {
             tracing::error!(challenge.id = %id, "a challenge in Redis cannot be read and counts as unknown");
             return Ok(None);
         };
+        if applied && matches!(step, Step::Finish | Step::Exhaust) {
+            // Best effort: it falls out by itself when its time is over.
+            let _ = self.pending("remove", Some((id, challenge.expires_at)), now).await;
+        }
         Ok(Some(Change { applied, challenge: challenge.seen_at(now) }))
+    }
+
+    async fn count_pending_challenges(&self, now: Timestamp) -> Result<u64, Unavailable> {
+        self.pending("count", None, now).await
     }
 
     async fn ping(&self) -> Result<(), Unavailable> {

@@ -61,6 +61,8 @@ pub trait Store: Send + Sync {
     async fn create_challenge(&self, challenge: &Challenge, now: Timestamp) -> Result<(), Unavailable>;
     /// Takes a step with a challenge; `None` where there is none.
     async fn change_challenge(&self, id: Uuid, step: Step, now: Timestamp) -> Result<Option<Change>, Unavailable>;
+    /// How many challenges wait for their code, as well as it is known: for the statistics, and nothing may depend on it.
+    async fn count_pending_challenges(&self, now: Timestamp) -> Result<u64, Unavailable>;
     /// Whether the store answers (of a cluster: every part of it).
     async fn ping(&self) -> Result<(), Unavailable>;
 }

@@ -78,6 +78,35 @@ impl Cursor {
     }
 }
 
+/// A place in the audit log alone: the cursor of one of its rows. The list of rows goes on from it, and so does their stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AuditPlace {
+    /// When the row was written.
+    pub at: Timestamp,
+    /// Where it stands.
+    pub position: Position,
+}
+
+impl AuditPlace {
+    /// What such cursors are sealed for.
+    pub const PURPOSE: &'static str = "cursor.audit";
+
+    /// As bytes of a fixed length.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let Position { epoch, xid, seq } = self.position;
+        [&self.at.millis().to_be_bytes()[..], &epoch.to_be_bytes(), &xid.to_be_bytes(), &seq.to_be_bytes()].concat()
+    }
+
+    /// From such bytes; none where they are anything else.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut rest = Rest(bytes);
+        let place = Self { at: Timestamp::from_millis(i64::from_be_bytes(rest.take()?)), position: rest.position()? };
+        rest.0.is_empty().then_some(place)
+    }
+}
+
 struct Rest<'a>(&'a [u8]);
 
 impl Rest<'_> {
@@ -127,6 +156,14 @@ mod tests {
         let mut other_version = bytes;
         other_version[0] = 2;
         assert_eq!(Cursor::from_bytes(&other_version), None);
+    }
+
+    #[test]
+    fn a_place_in_the_audit_log_survives_the_trip() {
+        let place = AuditPlace { at: cursor().at, position: cursor().positions.audit };
+        assert_eq!(AuditPlace::from_bytes(&place.to_bytes()), Some(place));
+        assert_eq!(AuditPlace::from_bytes(&place.to_bytes()[1..]), None);
+        assert_eq!(AuditPlace::from_bytes(&[place.to_bytes(), vec![0]].concat()), None);
     }
 
     #[test]

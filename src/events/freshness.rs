@@ -28,6 +28,7 @@ pub struct Freshness {
     /// The number of the last change of any session (user) of the slot.
     sessions: Box<[AtomicU64]>,
     users: Box<[AtomicU64]>,
+    machine_tokens: AtomicU64,
     everything: AtomicU64,
     origin: Instant,
     /// Nanoseconds from `origin` to the start of the last successful reading, plus one; 0 for never.
@@ -43,6 +44,7 @@ impl Freshness {
             changes: AtomicU64::new(0),
             sessions: slots(),
             users: slots(),
+            machine_tokens: AtomicU64::new(0),
             everything: AtomicU64::new(0),
             origin: Instant::now(),
             read_at: AtomicU64::new(0),
@@ -62,6 +64,17 @@ impl Freshness {
             && self.users[slot(user_id)].load(SeqCst) <= stamp.0
             && self.everything.load(SeqCst) <= stamp.0
             && self.is_current()
+    }
+
+    /// Whether machine tokens that were asked for at `stamp` are still those of the database, to the knowledge of this instance.
+    #[must_use]
+    pub fn machine_tokens_hold(&self, stamp: Stamp) -> bool {
+        self.machine_tokens.load(SeqCst) <= stamp.0 && self.everything.load(SeqCst) <= stamp.0 && self.is_current()
+    }
+
+    /// Says that a machine token was made or revoked.
+    pub fn machine_tokens_changed(&self) {
+        self.machine_tokens.fetch_max(self.count(), SeqCst);
     }
 
     /// Whether the log was read successfully within the last second.
@@ -155,6 +168,11 @@ mod tests {
         freshness.everything_changed();
         assert!(!freshness.holds(between, id(1), id(3)));
         assert!(freshness.holds(freshness.stamp(), id(1), id(2)));
+        let before = freshness.stamp();
+        assert!(freshness.machine_tokens_hold(before));
+        freshness.machine_tokens_changed();
+        assert!(!freshness.machine_tokens_hold(before) && freshness.machine_tokens_hold(freshness.stamp()));
+        assert!(freshness.holds(before, id(1), id(2)));
     }
 
     #[test]

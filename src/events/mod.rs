@@ -6,6 +6,8 @@
 //! 3. The [`reader`] of every instance reads the log, woken by publishing, by a hint, or by its tick. What is committed counts at once for what is
 //!    kept in memory; streams get it in its final order, once nothing can come before it any more.
 
+mod audit_reader;
+mod feed;
 mod known;
 mod registry;
 
@@ -24,16 +26,18 @@ use std::{
 use entity::{
     Timestamp,
     account_events::{Kind, Model},
+    user_audit_log,
 };
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use self::{freshness::Freshness, known::Known, redis::Hints, registry::Registry};
 pub use self::{
-    registry::End,
+    feed::Row,
+    registry::{End, Whose},
     stream::{Event, Of, Subscription},
 };
+use self::{freshness::Freshness, known::Known, redis::Hints, registry::Registry};
 use crate::{
     clock::Clock,
     storage::{
@@ -63,6 +67,8 @@ struct Inner {
     known: Mutex<Known>,
     /// Asks the reader to read now.
     wake: Notify,
+    /// The audit log is settled further than it was read for those who follow it.
+    audit_moved: Notify,
     /// The time of watched sessions is over.
     overdue: Notify,
     hints: Option<Hints>,
@@ -99,6 +105,7 @@ impl Events {
             registry: Mutex::new(Registry::new(positions)),
             known: Mutex::new(Known::default()),
             wake: Notify::new(),
+            audit_moved: Notify::new(),
             overdue: Notify::new(),
             hints,
         })))
@@ -117,6 +124,7 @@ impl Events {
         tokio::select! {
             () = shutdown.cancelled() => {}
             () = reader::run(&self.0) => {}
+            () = audit_reader::run(&self.0) => {}
             () = talk => {}
         }
     }
@@ -149,14 +157,38 @@ impl Events {
         Subscription::open(self.clone(), to)
     }
 
+    /// Opens a stream of one user's or everybody's events, which ends with nothing: whoever opens it sees to it that it is still allowed.
+    #[must_use]
+    pub fn follow(&self, whose: Whose, of: Of, after: Option<Positions>) -> Subscription {
+        Subscription::follow(self.clone(), whose, of, after)
+    }
+
+    /// The same of the audit log.
+    #[must_use]
+    pub fn follow_audit(
+        &self,
+        is_wanted: impl Fn(&user_audit_log::Model) -> bool + Send + 'static,
+        after: Option<Positions>,
+    ) -> Subscription<user_audit_log::Model> {
+        Subscription::follow_audit(self.clone(), is_wanted, after)
+    }
+
+    /// Comes as soon as the session is over. It watches from this call on, whether polled or not.
+    pub fn session_over(&self, session_id: Uuid, expires_at: Timestamp) -> impl Future<Output = ()> + Send + 'static + use<> {
+        let mut watch = SessionWatch::new(self, session_id, expires_at);
+        async move {
+            watch.ended().await;
+        }
+    }
+
     /// Comes when the session is over: ended on any instance, or expired without being refreshed. A short grace is included, in which the
     /// session's streams say so themselves; whoever drops the future stops watching.
     ///
     /// It watches from this call on, whether polled or not. Call it *before* you check that the session lives.
     pub fn session_ended(&self, session_id: Uuid, expires_at: Timestamp) -> impl Future<Output = ()> + Send + 'static + use<> {
-        let mut watch = SessionWatch::new(self, session_id, expires_at);
+        let over = self.session_over(session_id, expires_at);
         async move {
-            watch.ended().await;
+            over.await;
             tokio::time::sleep(SOCKET_GRACE).await;
         }
     }

@@ -30,13 +30,13 @@ const DUE_AT_ONCE: usize = 200;
 /// Reads for ever. A reading that fails is tried again; until then [`super::freshness::Freshness`] runs out, and nothing in memory is believed.
 pub(super) async fn run(bus: &Inner) {
     let mut horizons = Horizons::default();
-    let mut epoch = bus.registry().positions().events.epoch;
+    let mut seen = Seen { epoch: bus.registry().positions().events.epoch, machine_tokens: None };
     let mut settling = SETTLING;
     let mut failing = false;
     loop {
         let started = Instant::now();
         let outcome =
-            tokio::time::timeout(PATIENCE, scan(bus, horizons.floor(), &mut epoch)).await.unwrap_or(Err(StorageError::Unavailable));
+            tokio::time::timeout(PATIENCE, scan(bus, horizons.floor(), &mut seen)).await.unwrap_or(Err(StorageError::Unavailable));
         let wait = match outcome {
             Ok(scan) => {
                 bus.freshness.read_since(started);
@@ -64,6 +64,13 @@ pub(super) async fn run(bus: &Inner) {
     }
 }
 
+/// What the last reading found of what is no event.
+struct Seen {
+    epoch: i32,
+    /// None before the first reading: what was read before it is not to be believed.
+    machine_tokens: Option<i64>,
+}
+
 struct Scan {
     /// Events that this instance had not heard of.
     news: bool,
@@ -73,16 +80,19 @@ struct Scan {
 }
 
 /// Reads everything after the position, acts on all of it, and delivers what is settled.
-async fn scan(bus: &Inner, floor: i64, epoch: &mut i32) -> Result<Scan, StorageError> {
+async fn scan(bus: &Inner, floor: i64, seen: &mut Seen) -> Result<Scan, StorageError> {
     let mut done = bus.registry().positions().events;
     let mut from = done;
     let mut first: Option<(Position, i64)> = None;
     let mut outcome = Scan { news: false, unsettled: false, next_xid: 0 };
     loop {
         let page = account_events::read_after(&bus.database, from, floor, PAGE).await?;
-        if page.audit.epoch > *epoch {
-            *epoch = page.audit.epoch;
+        if page.audit.epoch > seen.epoch {
+            seen.epoch = page.audit.epoch;
             bus.freshness.everything_changed();
+        }
+        if seen.machine_tokens.replace(page.machine_tokens) != Some(page.machine_tokens) {
+            bus.freshness.machine_tokens_changed();
         }
         first.get_or_insert((page.audit, page.next_xid));
         outcome.news |= bus.act_on(&page.rows);
@@ -100,7 +110,10 @@ async fn scan(bus: &Inner, floor: i64, epoch: &mut i32) -> Result<Scan, StorageE
         }
     }
     if let Some((audit, next_xid)) = first {
-        bus.registry().audit_stands_at(audit);
+        let is_awaited = bus.registry().audit_stands_at(audit);
+        if is_awaited {
+            bus.audit_moved.notify_one();
+        }
         outcome.next_xid = next_xid;
     }
     Ok(outcome)

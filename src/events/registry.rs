@@ -1,4 +1,4 @@
-//! Who listens in this process: streams by user, and watches for the end of sessions.
+//! Who listens in this process: streams by user, of everybody and of the audit log, and watches for the end of sessions.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -6,22 +6,73 @@ use std::{
     time::{Duration, Instant},
 };
 
-use entity::{Timestamp, account_events::Model};
+use entity::{Timestamp, account_events::Model, user_audit_log};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
-use crate::storage::account_events::{Position, Positions, position};
+use crate::storage::{
+    account_events::{Position, Positions, position},
+    audit_outbox,
+};
 
 /// Events that wait for one stream. One that is further behind is detached and reads the log again, so that slowness costs no memory.
 const BUFFERED: usize = 64;
+/// The same for streams of everybody, which are few: more than one reading delivers.
+const BUFFERED_OF_ALL: usize = 1024;
 
-/// A row of the log on its way to a stream.
-#[derive(Clone, Debug)]
-pub struct Delivery {
+/// Whose events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Those of one user.
+    One(Uuid),
+    /// Those of all users.
+    Everybody,
+}
+
+/// A row of a log on its way to a stream.
+#[derive(Debug)]
+pub struct Delivery<R> {
     /// The row.
-    pub row: Arc<Model>,
-    /// Where the audit log stood before it.
-    pub audit: Position,
+    pub row: Arc<R>,
+    /// Where the other log stood before it.
+    pub beside: Position,
+}
+
+/// The streams that get the same rows.
+#[derive(Debug)]
+struct Listeners<R>(Vec<(u64, mpsc::Sender<Delivery<R>>)>);
+
+impl<R> Default for Listeners<R> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<R> Listeners<R> {
+    fn add(&mut self, id: u64, buffered: usize) -> mpsc::Receiver<Delivery<R>> {
+        let (sender, deliveries) = mpsc::channel(buffered);
+        self.0.push((id, sender));
+        deliveries
+    }
+
+    fn remove(&mut self, id: u64) {
+        self.0.retain(|(other, _)| *other != id);
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Hands a row to all of them; how many fell behind.
+    fn send(&mut self, row: &Arc<R>, beside: Position) -> usize {
+        let mut fallen_behind = 0;
+        self.0.retain(|(_, sender)| {
+            let sent = sender.try_send(Delivery { row: Arc::clone(row), beside });
+            fallen_behind += usize::from(matches!(sent, Err(mpsc::error::TrySendError::Full(_))));
+            sent.is_ok()
+        });
+        fallen_behind
+    }
 }
 
 /// How a session ended.
@@ -36,7 +87,11 @@ pub struct End {
 pub struct Registry {
     positions: Positions,
     next_id: u64,
-    streams: HashMap<Uuid, Vec<(u64, mpsc::Sender<Delivery>)>>,
+    streams: HashMap<Uuid, Listeners<Model>>,
+    everybody: Listeners<Model>,
+    audit: Listeners<user_audit_log::Model>,
+    /// How far the audit log is settled. Where somebody listens to it, more than was delivered.
+    audit_settled: Position,
     sessions: HashMap<Uuid, Watched>,
     expiries: BTreeSet<(Timestamp, Uuid)>,
 }
@@ -51,11 +106,11 @@ struct Watched {
 
 /// What a stream holds while it is attached.
 #[derive(Debug)]
-pub struct Attachment {
+pub struct Attachment<R> {
     /// For [`Registry::detach`].
     pub id: u64,
     /// Everything after `since`, in order; closed when the stream fell behind.
-    pub deliveries: mpsc::Receiver<Delivery>,
+    pub deliveries: mpsc::Receiver<Delivery<R>>,
     /// Where the logs stood when it was attached.
     pub since: Positions,
 }
@@ -63,7 +118,16 @@ pub struct Attachment {
 impl Registry {
     /// Nobody listens yet.
     pub fn new(positions: Positions) -> Self {
-        Self { positions, next_id: 0, streams: HashMap::new(), sessions: HashMap::new(), expiries: BTreeSet::new() }
+        Self {
+            positions,
+            next_id: 0,
+            streams: HashMap::new(),
+            everybody: Listeners::default(),
+            audit: Listeners::default(),
+            audit_settled: positions.audit,
+            sessions: HashMap::new(),
+            expiries: BTreeSet::new(),
+        }
     }
 
     /// All events at or before this position were delivered to whoever was attached.
@@ -73,24 +137,48 @@ impl Registry {
 
     /// How many streams are attached, and how many sessions are watched.
     pub fn counts(&self) -> (usize, usize) {
-        (self.streams.values().map(Vec::len).sum(), self.sessions.len())
+        let of_users: usize = self.streams.values().map(|listeners| listeners.0.len()).sum();
+        (of_users + self.everybody.0.len() + self.audit.0.len(), self.sessions.len())
     }
 
-    /// Attaches a stream to the events of a user.
-    pub fn attach(&mut self, user_id: Uuid) -> Attachment {
+    /// Attaches a stream to the events of a user, or of everybody.
+    pub fn attach(&mut self, whose: Whose) -> Attachment<Model> {
         self.next_id += 1;
-        let (sender, deliveries) = mpsc::channel(BUFFERED);
-        self.streams.entry(user_id).or_default().push((self.next_id, sender));
-        Attachment { id: self.next_id, deliveries, since: self.positions }
+        let id = self.next_id;
+        let deliveries = match whose {
+            Whose::One(user_id) => self.streams.entry(user_id).or_default().add(id, BUFFERED),
+            Whose::Everybody => self.everybody.add(id, BUFFERED_OF_ALL),
+        };
+        Attachment { id, deliveries, since: self.positions }
     }
 
-    /// Forgets a stream.
-    pub fn detach(&mut self, user_id: Uuid, id: u64) {
-        if let Some(streams) = self.streams.get_mut(&user_id) {
-            streams.retain(|(other, _)| *other != id);
-            if streams.is_empty() {
-                self.streams.remove(&user_id);
+    /// Attaches a stream to the audit log.
+    pub fn attach_audit(&mut self) -> Attachment<user_audit_log::Model> {
+        self.next_id += 1;
+        Attachment { id: self.next_id, deliveries: self.audit.add(self.next_id, BUFFERED_OF_ALL), since: self.positions }
+    }
+
+    /// Forgets a stream of events.
+    pub fn detach(&mut self, whose: Whose, id: u64) {
+        match whose {
+            Whose::One(user_id) => {
+                if let Some(listeners) = self.streams.get_mut(&user_id) {
+                    listeners.remove(id);
+                    self.forget_silent(user_id);
+                }
             }
+            Whose::Everybody => self.everybody.remove(id),
+        }
+    }
+
+    /// Forgets a stream of the audit log.
+    pub fn detach_audit(&mut self, id: u64) {
+        self.audit.remove(id);
+    }
+
+    fn forget_silent(&mut self, user_id: Uuid) {
+        if self.streams.get(&user_id).is_some_and(Listeners::is_empty) {
+            self.streams.remove(&user_id);
         }
     }
 
@@ -101,26 +189,44 @@ impl Registry {
             if position(&row) <= self.positions.events {
                 continue;
             }
-            if let Some(streams) = self.streams.get_mut(&row.user_id) {
-                let user_id = row.user_id;
-                let delivery = Delivery { row: Arc::new(row), audit: self.positions.audit };
-                streams.retain(|(_, sender)| {
-                    let sent = sender.try_send(delivery.clone());
-                    fallen_behind += usize::from(matches!(sent, Err(mpsc::error::TrySendError::Full(_))));
-                    sent.is_ok()
-                });
-                if streams.is_empty() {
-                    self.streams.remove(&user_id);
-                }
+            let user_id = row.user_id;
+            if self.everybody.is_empty() && !self.streams.contains_key(&user_id) {
+                continue;
+            }
+            let (row, beside) = (Arc::new(row), self.positions.audit);
+            fallen_behind += self.everybody.send(&row, beside);
+            if let Some(listeners) = self.streams.get_mut(&user_id) {
+                fallen_behind += listeners.send(&row, beside);
+                self.forget_silent(user_id);
             }
         }
         self.positions.events = self.positions.events.max(until);
         fallen_behind
     }
 
-    /// Says where the audit log stood before the events that come next.
-    pub fn audit_stands_at(&mut self, audit: Position) {
-        self.positions.audit = self.positions.audit.max(audit);
+    /// Says how far the audit log is settled. Where nobody listens to it, that is also how far it is delivered; else it says whether there is
+    /// something to read.
+    pub fn audit_stands_at(&mut self, audit: Position) -> bool {
+        self.audit_settled = self.audit_settled.max(audit);
+        if self.audit.is_empty() {
+            self.positions.audit = self.audit_settled;
+        }
+        self.positions.audit < self.audit_settled
+    }
+
+    /// Between which positions the audit log is to be read for those who listen to it; none where there is nothing, or nobody.
+    pub fn audit_unread(&self) -> Option<(Position, Position)> {
+        (!self.audit.is_empty() && self.positions.audit < self.audit_settled).then_some((self.positions.audit, self.audit_settled))
+    }
+
+    /// Hands rows of the audit log, in order, to those who listen to it, and says that all up to `until` is delivered. Returns how many fell behind.
+    pub fn deliver_audit(&mut self, rows: Vec<user_audit_log::Model>, until: Position) -> usize {
+        let mut fallen_behind = 0;
+        for row in rows.into_iter().filter(|row| audit_outbox::position(row) > self.positions.audit) {
+            fallen_behind += self.audit.send(&Arc::new(row), self.positions.events);
+        }
+        self.positions.audit = self.positions.audit.max(until);
+        fallen_behind
     }
 
     /// Watches for the end of a session.

@@ -1,25 +1,27 @@
-//! One stream of events: replayed from the log, then live, without a gap or a double between the two.
+//! One stream: replayed from its log, then live. Those of a person end with their session and say so.
 
 use std::{
-    collections::VecDeque,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
-use entity::account_events::{Kind, Model};
+use entity::{
+    account_events::{Kind, Model},
+    user_audit_log,
+};
 use futures::{Stream, StreamExt, stream::BoxStream};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::{End, Events, SessionWatch, SubscribeTo, ends_session, registry::Attachment};
-use crate::storage::account_events::{self, Position, Positions, position};
+use super::{
+    End, Events, SessionWatch, SubscribeTo, ends_session,
+    feed::{AuditLog, EventsOf, Feed, Log},
+    registry::Whose,
+};
+use crate::storage::account_events::Positions;
 
-/// Rows of one reading of a replay.
-const PAGE: u64 = 100;
-/// Before a replay asks a database again that did not answer.
-const RETRY: Duration = Duration::from_millis(250);
 /// The end of a session is told in its order if that comes about within this time, and out of it afterwards.
 const GRACE: Duration = Duration::from_millis(100);
 
@@ -48,40 +50,72 @@ impl Of {
 }
 
 /// An event as a stream tells it.
-#[derive(Clone, Debug)]
-pub struct Event {
+#[derive(Debug)]
+pub struct Event<R = Model> {
     /// The row of the log.
-    pub row: Arc<Model>,
+    pub row: Arc<R>,
     /// A stream that is opened after this goes on with the next event.
     pub resume: Positions,
 }
 
-/// A stream of events that ends when its session does. It holds at most a page of rows, however slowly it is read.
-pub struct Subscription(BoxStream<'static, Event>);
+impl<R> Clone for Event<R> {
+    fn clone(&self) -> Self {
+        Self { row: Arc::clone(&self.row), resume: self.resume }
+    }
+}
+
+/// A stream of events. It holds at most a page of rows, however slowly it is read.
+pub struct Subscription<R = Model>(BoxStream<'static, Event<R>>);
 
 impl Subscription {
+    /// One that ends when its session does.
     pub(super) fn open(events: Events, to: &SubscribeTo) -> Self {
         let reading = Reading::begin(events, to);
         Self(futures::stream::unfold(reading, async |mut reading| reading.next().await.map(|event| (event, reading))).boxed())
     }
+
+    /// One that never ends by itself.
+    pub(super) fn follow(events: Events, whose: Whose, of: Of, after: Option<Positions>) -> Self {
+        let feed = Feed::begin(events, EventsOf(whose), after);
+        Self(endless(feed).filter(move |event| std::future::ready(of.includes(event.row.kind))).boxed())
+    }
 }
 
-impl Stream for Subscription {
-    type Item = Event;
+impl Subscription<user_audit_log::Model> {
+    /// One that never ends by itself, of those rows of the audit log that are wanted.
+    pub(super) fn follow_audit(
+        events: Events,
+        is_wanted: impl Fn(&user_audit_log::Model) -> bool + Send + 'static,
+        after: Option<Positions>,
+    ) -> Self {
+        let feed = Feed::begin(events, AuditLog, after);
+        Self(endless(feed).filter(move |event| std::future::ready(is_wanted(&event.row))).boxed())
+    }
+}
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event>> {
+fn endless<L: Log>(feed: Feed<L>) -> impl Stream<Item = Event<L::Row>> + Send {
+    futures::stream::unfold(feed, async |mut feed| {
+        let row = feed.next().await;
+        Some((Event { row, resume: feed.done }, feed))
+    })
+}
+
+impl<R> Stream for Subscription<R> {
+    type Item = Event<R>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Event<R>>> {
         self.0.poll_next_unpin(context)
     }
 }
 
-impl std::fmt::Debug for Subscription {
+impl<R> std::fmt::Debug for Subscription<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Subscription")
     }
 }
 
 struct Reading {
-    feed: Feed,
+    feed: Feed<EventsOf>,
     of: Of,
     session_id: Uuid,
     watch: SessionWatch,
@@ -92,7 +126,8 @@ struct Reading {
 impl Reading {
     fn begin(events: Events, to: &SubscribeTo) -> Self {
         let watch = SessionWatch::new(&events, to.session_id, to.session_expires_at);
-        Self { feed: Feed::begin(events, to.user_id, to.after), of: to.of, session_id: to.session_id, watch, ending: None, over: false }
+        let feed = Feed::begin(events, EventsOf(Whose::One(to.user_id)), to.after);
+        Self { feed, of: to.of, session_id: to.session_id, watch, ending: None, over: false }
     }
 
     async fn next(&mut self) -> Option<Event> {
@@ -127,88 +162,5 @@ impl Reading {
         self.over = true;
         let row = self.ending.take()?.1.event?;
         self.of.includes(row.kind).then_some(Event { row, resume: self.feed.done })
-    }
-}
-
-/// All events of a user in their order, without end. Every step can be cancelled and taken again.
-struct Feed {
-    events: Events,
-    user_id: Uuid,
-    /// All up to here was told or passed over.
-    done: Positions,
-    /// Rows of a replay that are not told yet, and where it stands after them.
-    page: VecDeque<Model>,
-    page_until: Position,
-    /// None: behind the live log, and reading it by pages.
-    live: Option<Attachment>,
-}
-
-impl Feed {
-    fn begin(events: Events, user_id: Uuid, after: Option<Positions>) -> Self {
-        // With a cursor it attaches once it has caught up, so that a long replay does not fill its buffer.
-        let (done, live) = if let Some(after) = after {
-            (after, None)
-        } else {
-            let attachment = events.0.registry().attach(user_id);
-            (attachment.since, Some(attachment))
-        };
-        Self { events, user_id, done, page: VecDeque::new(), page_until: done.events, live }
-    }
-
-    async fn next(&mut self) -> Arc<Model> {
-        loop {
-            if let Some(row) = self.page.pop_front() {
-                self.done.events = position(&row);
-                return Arc::new(row);
-            }
-            self.done.events = self.done.events.max(self.page_until);
-            let Some(live) = &mut self.live else {
-                let until = self.events.positions().events;
-                if self.done.events < until {
-                    self.replay(until).await;
-                } else {
-                    self.live = Some(self.events.0.registry().attach(self.user_id));
-                }
-                continue;
-            };
-            if self.done.events < live.since.events {
-                let until = live.since.events;
-                self.replay(until).await;
-                continue;
-            }
-            match live.deliveries.recv().await {
-                // A cursor may be ahead of this instance's reader.
-                Some(delivery) if position(&delivery.row) <= self.done.events => {}
-                Some(delivery) => {
-                    self.done.events = position(&delivery.row);
-                    self.done.audit = self.done.audit.max(delivery.audit);
-                    return delivery.row;
-                }
-                // Fell behind: what was buffered is told, the rest comes from the log.
-                None => self.live = None,
-            }
-        }
-    }
-
-    /// Reads a page of what came after `done`. All up to `until` is settled, so that nothing can appear in between later.
-    async fn replay(&mut self, until: Position) {
-        match account_events::list_of_user(&self.events.0.database, self.user_id, self.done.events, until, PAGE).await {
-            Ok(rows) => {
-                self.page_until = if (rows.len() as u64) < PAGE { until } else { self.done.events };
-                self.page = rows.into();
-            }
-            Err(error) => {
-                tracing::debug!(%error, "a replay waits for the database");
-                tokio::time::sleep(RETRY).await;
-            }
-        }
-    }
-}
-
-impl Drop for Feed {
-    fn drop(&mut self) {
-        if let Some(live) = &self.live {
-            self.events.0.registry().detach(self.user_id, live.id);
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! From the access token of a request to who it is.
+//! From the access token or machine token of a request to who it is.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,15 +6,42 @@ use super::caller::{Identity, Reason, SignedIn};
 use crate::{
     app::App,
     clock::Timestamp,
-    crypto::access_token::{Claims, Rejected},
+    crypto::{
+        access_token::{Claims, Rejected},
+        machine_token::{Claimed, claimed},
+    },
     storage::sessions,
 };
 
 /// Activity is written at most this often.
 const ACTIVITY_EVERY: Duration = Duration::from_mins(1);
 
-/// Checks the token, that its session lives and its user may use it, and notes the first use of what a refresh issued.
-pub async fn run(app: &App, access_token: &str) -> Identity {
+/// Checks the token, that its session lives and its user may use it, and notes the first use of what a refresh issued; or finds the machine
+/// whose token it is.
+pub async fn run(app: &App, token: &str) -> Identity {
+    match claimed(token) {
+        Claimed::Machine(hash) => of_machine(app, &hash).await,
+        Claimed::Broken => Identity::Refused(Reason::TokenInvalid),
+        Claimed::Other => of_access_token(app, token).await,
+    }
+}
+
+/// A token that is unknown, revoked or expired is not valid, whichever of them it is: nothing can be refreshed.
+async fn of_machine(app: &App, hash: &[u8; 32]) -> Identity {
+    let now = app.clock.now();
+    match app.machine_tokens.find(hash, now).await {
+        Ok(Some(machine)) => {
+            if machine.is_used(now) {
+                app.activity.note_machine(machine.id);
+            }
+            Identity::Machine(machine)
+        }
+        Ok(None) => Identity::Refused(Reason::TokenInvalid),
+        Err(_) => Identity::Refused(Reason::Unavailable),
+    }
+}
+
+async fn of_access_token(app: &App, access_token: &str) -> Identity {
     let now = app.clock.now();
     let rejected = match verify(app, access_token, now) {
         Ok(claims) => return of_claims(app, claims).await,

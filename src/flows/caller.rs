@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use entity::user_sessions::Actor;
 use uuid::Uuid;
 
-use super::live_sessions::LiveSession;
+use super::{live_sessions::LiveSession, machine_tokens::Machine};
 use crate::{
     crypto::{access_token::Claims, opaque_token::OpaqueToken},
     storage::audit,
@@ -30,6 +30,8 @@ pub struct Caller {
     pub method: &'static str,
     /// Path of the request, without the query.
     pub path: &'static str,
+    /// What a mutation was asked with, without anything secret: for the audit log.
+    pub params: Option<Arc<serde_json::Value>>,
     /// Who it is.
     pub identity: Identity,
 }
@@ -50,6 +52,8 @@ pub enum Identity {
     },
     /// A live session, by a valid access token.
     Session(Arc<SignedIn>),
+    /// A machine, by a machine token: nobody is signed in.
+    Machine(Arc<Machine>),
 }
 
 /// A signed-in caller.
@@ -83,6 +87,8 @@ pub enum Reason {
     TokenInvalid,
     /// Its session is over: sign in again.
     SessionEnded,
+    /// They are a machine's, and the field is for people.
+    NoPerson,
     /// They could not be checked, because the database did not answer.
     Unavailable,
 }
@@ -96,6 +102,11 @@ impl Caller {
             user_agent: self.user_agent.clone(),
             method: self.method,
             path: self.path,
+            params: self.params.as_deref().cloned(),
+            machine_token: match &self.identity {
+                Identity::Machine(machine) => Some(machine.id),
+                Identity::Session(_) | Identity::Past { .. } | Identity::Refused(_) | Identity::Anonymous => None,
+            },
         }
     }
 
@@ -106,6 +117,9 @@ impl Caller {
 
     /// Who acts, where somebody does: whether they may is the guard's to say.
     pub fn principal(&self) -> Result<Principal, Reason> {
+        if let Identity::Machine(machine) = &self.identity {
+            return Ok(Principal { id: machine.id, actor: Actor::System, user_id: None });
+        }
         let user_id = self.signed_in()?.live.user.id;
         Ok(Principal { id: user_id, actor: Actor::Admin, user_id: Some(user_id) })
     }
@@ -115,6 +129,7 @@ impl Caller {
         match &self.identity {
             Identity::Session(signed_in) => Ok(signed_in),
             Identity::Refused(reason) | Identity::Past { reason, .. } => Err(*reason),
+            Identity::Machine(_) => Err(Reason::NoPerson),
             Identity::Anonymous => Err(Reason::TokenMissing),
         }
     }

@@ -100,7 +100,7 @@ async fn all_events(app: &App, user_id: Uuid) -> Result<Vec<entity::account_even
     let mut all = Vec::new();
     let mut after = Position::default();
     loop {
-        let page = account_events::list_of_user(&app.database, user_id, after, until, PAGE).await?;
+        let page = account_events::list_between(&app.database, Some(user_id), after, until, PAGE).await?;
         let is_last = (page.len() as u64) < PAGE;
         after = page.last().map_or(after, account_events::position);
         all.extend(page);

@@ -42,7 +42,7 @@ async fn session_of(app: &App, caller: &Caller, refresh_token: Option<&str>) -> 
     match &caller.identity {
         Identity::Session(me) => return Ok(Some(me.live.session.id)),
         Identity::Past { session_id, .. } => return Ok(Some(*session_id)),
-        Identity::Anonymous | Identity::Refused(_) => {}
+        Identity::Anonymous | Identity::Refused(_) | Identity::Machine(_) => {}
     }
     for token in [refresh_token, caller.refresh_cookie.as_deref()].into_iter().flatten() {
         let Some(token) = RefreshToken::parse(token) else { continue };

@@ -15,6 +15,7 @@ use futures::{FutureExt, StreamExt, stream::BoxStream};
 
 use super::{
     answer::{Answer, finish, is_request_error, scan_error, syntax_error, unplaced},
+    audited_params,
     auth_level::AuthLevel,
     document_cache::{self, Document, DocumentCache, DocumentHash, Operation},
     error,
@@ -28,8 +29,8 @@ use super::{
 };
 use crate::flows::caller::Caller;
 
-/// Whether a caller reaches a level; the error is what the client sees.
-pub type Authorize = Arc<dyn Fn(&Caller, AuthLevel) -> Result<(), Error> + Send + Sync>;
+/// Whether a caller reaches a root field of a level; the error is what the client sees.
+pub type Authorize = Arc<dyn Fn(&Caller, AuthLevel, &str) -> Result<(), Error> + Send + Sync>;
 
 /// What the entry goes by.
 pub struct EntryConfig {
@@ -211,7 +212,7 @@ impl<E: Executor> Entry<E> {
             if let Some(level) = field.requires
                 && field.runs(&prepared.variables)
             {
-                (self.config.authorize)(caller, level).map_err(|error| field.refused(error))?;
+                (self.config.authorize)(caller, level, &field.name).map_err(|error| field.refused(error))?;
             }
         }
         Ok(())
@@ -276,8 +277,16 @@ impl<E: Executor> Entry<E> {
         self.trusting.as_ref().filter(|_| operation.is_valid()).unwrap_or(&self.strict)
     }
 
+    /// The caller as the flows see them: with what a mutation was asked with, for the audit log.
+    fn asking(&self, prepared: &Prepared, caller: &Arc<Caller>) -> Arc<Caller> {
+        let root = self.facts.root(OperationType::Mutation).filter(|_| prepared.kind() == OperationType::Mutation);
+        let (Some(root), Some(definition)) = (root, prepared.document.definition(prepared.index)) else { return Arc::clone(caller) };
+        let params = audited_params::of(&prepared.document.parsed, definition, root, &prepared.variables);
+        Arc::new(Caller { params: params.map(Arc::new), ..Caller::clone(caller) })
+    }
+
     fn request(&self, prepared: Prepared, caller: &Arc<Caller>, mut data: Data) -> async_graphql::Request {
-        data.insert(Arc::clone(caller));
+        data.insert(self.asking(&prepared, caller));
         let operation = &prepared.document.operations[prepared.index];
         let mut document = prepared.document.parsed.clone();
         if !operation.defaulted_variables.is_empty() {

@@ -5,7 +5,7 @@ use std::{fmt::Display, time::Duration};
 use async_graphql::{Error, ErrorExtensionValues, ServerError, Value};
 
 use crate::{
-    flows::{caller::Reason, failure::Fault},
+    flows::{caller::Reason, failure::Fault, standing::Lost},
     storage::error::StorageError,
 };
 
@@ -87,19 +87,36 @@ pub fn session_ended() -> Error {
     unauthenticated(Reason::SessionEnded)
 }
 
-/// Whether an error is [`session_ended`].
-pub fn is_session_end(error: &ServerError) -> bool {
-    ErrorCode::of(error) == Some(ErrorCode::Unauthenticated)
-        && error.extensions.as_ref().and_then(|values| values.get("reason")) == Some(&Value::from("SESSION_ENDED"))
+/// Why somebody may not, or not any more, what administrators and machines may.
+pub fn lost(lost: Lost) -> Error {
+    match lost {
+        Lost::SessionEnded => session_ended(),
+        Lost::TokenEnded => unauthenticated(Reason::TokenInvalid),
+        Lost::Role => forbidden(),
+        Lost::SecondFactor => second_factor_required(),
+    }
 }
 
-/// UNAUTHENTICATED, or OVERLOADED where the credentials could not be checked.
+/// Whether an error is the end of the session, or of the machine token, that a subscription ran by.
+pub fn is_session_end(error: &ServerError) -> bool {
+    let reason = error.extensions.as_ref().and_then(|values| values.get("reason"));
+    ErrorCode::of(error) == Some(ErrorCode::Unauthenticated)
+        && (reason == Some(&Value::from("SESSION_ENDED")) || reason == Some(&Value::from("TOKEN_INVALID")))
+}
+
+/// Whether an error says that the root field of a subscription that ran is not for its caller any more.
+pub fn is_right_lost(error: &ServerError) -> bool {
+    ErrorCode::of(error) == Some(ErrorCode::Forbidden) && error.path.len() == 1
+}
+
+/// UNAUTHENTICATED; FORBIDDEN to a machine where a person is needed; OVERLOADED where the credentials could not be checked.
 pub fn unauthenticated(reason: Reason) -> Error {
     let (name, message) = match reason {
         Reason::TokenMissing => ("TOKEN_MISSING", "Sign in first."),
         Reason::TokenExpired => ("TOKEN_EXPIRED", "The access token has expired."),
         Reason::TokenInvalid => ("TOKEN_INVALID", "The access token is not valid."),
         Reason::SessionEnded => ("SESSION_ENDED", "The session is over."),
+        Reason::NoPerson => return forbidden(),
         Reason::Unavailable => return overloaded(Duration::from_secs(1)),
     };
     with_reason(new(ErrorCode::Unauthenticated, message), name)

@@ -1,6 +1,7 @@
 //! The GraphQL API: schema, guards, limits, and one folder per kind of thing.
 
 pub mod answer;
+mod audited_params;
 pub mod auth_level;
 pub mod connection;
 pub mod context;
@@ -21,6 +22,7 @@ pub mod scalar;
 pub mod scan;
 pub mod schema;
 pub mod schema_facts;
+pub mod scopes;
 pub mod subscription;
 pub mod trusted_documents;
 pub mod upload;

@@ -160,6 +160,15 @@ fn write_out<'a>(document: &'a ExecutableDocument, operation: &'a OperationDefin
     Ok(found)
 }
 
+/// The root fields themselves, with fragments written out.
+pub(super) fn fields<'a>(
+    document: &'a ExecutableDocument,
+    operation: &'a OperationDefinition,
+    root: &str,
+) -> Result<Vec<&'a Field>, Error> {
+    Ok(write_out(document, operation, root)?.into_iter().map(|found| &found.field.node).collect())
+}
+
 fn condition(directive: &Positioned<Directive>, operation: &OperationDefinition) -> Option<Condition> {
     let stays_if = match directive.node.name.node.as_str() {
         "include" => true,

@@ -40,7 +40,7 @@ use crate::{
     graphql::{
         entry::{Entry, EntryConfig},
         error,
-        guard::authorize,
+        guard::authorize_root,
         limits::Limits,
         problem::settle,
         root_fields::Sensitivity,
@@ -131,7 +131,7 @@ fn entry(app: &Arc<App>) -> Result<Entry<schema::Schema>, AssemblyError> {
         introspection: rules.introspection,
         timeout: app.config.http.request_timeout,
         trusted_documents: rules.trusted_documents.as_deref().map(TrustedDocuments::read).transpose()?,
-        authorize: Arc::new(move |caller, level| authorize(&of_app, caller, level)),
+        authorize: Arc::new(move |caller, level, root_field| authorize_root(&of_app, caller, level, root_field)),
     };
     let strict = schema::build(app, ValidationMode::Strict, rules.introspection);
     let trusting = schema::build(app, ValidationMode::Fast, rules.introspection);
@@ -214,7 +214,7 @@ async fn position(events: Events) -> Data {
     data
 }
 
-/// Who knows sessions.
+/// Who knows sessions and machines.
 struct Sessions(Arc<App>);
 
 #[async_trait]
@@ -230,6 +230,7 @@ impl Authenticate for Sessions {
     fn user_id(&self, identity: &Identity) -> Option<Uuid> {
         match identity {
             Identity::Session(me) => Some(me.live.user.id),
+            Identity::Machine(machine) => Some(machine.id),
             Identity::Anonymous | Identity::Refused(_) | Identity::Past { .. } => None,
         }
     }
@@ -248,6 +249,10 @@ impl Authenticate for Sessions {
                     ended.await;
                 }
                 .boxed()
+            }
+            Identity::Machine(machine) => {
+                let (app, machine) = (Arc::clone(&self.0), Arc::clone(machine));
+                async move { app.machine_tokens.ended(&machine, &app.clock).await }.boxed()
             }
             Identity::Anonymous | Identity::Refused(_) | Identity::Past { .. } => std::future::pending().boxed(),
         }

@@ -37,10 +37,10 @@ pub trait Authenticate: Send + Sync + 'static {
     /// From credentials to an identity; never fails, it says why instead.
     async fn authenticate(&self, credentials: Credentials) -> Identity;
 
-    /// Whose identity it is, where that is known: sockets are counted by user.
+    /// Whose identity it is, where that is known: sockets are counted by user, and by machine token.
     fn user_id(&self, identity: &Identity) -> Option<Uuid>;
 
-    /// Resolves once the identity's session is over, at once if it already is; never for anybody without a session.
+    /// Resolves once the identity's session or machine token is over, at once if it already is; never for anybody without either.
     fn session_ended(&self, identity: &Identity) -> BoxFuture<'static, ()>;
 }
 

@@ -211,6 +211,7 @@ impl<E> Gateway<E> {
             refresh_cookie,
             method: arrival.method,
             path: arrival.path,
+            params: None,
             identity,
         }
     }

@@ -20,7 +20,7 @@ pub enum Close {
     BadRequest,
     /// 4401: not signed in, or the session is over; clients stop.
     Unauthorized,
-    /// 4403: the access token has expired; clients refresh and come again.
+    /// 4403: the access token has expired, or the role is gone that a subscription needs; clients refresh and come again.
     Forbidden,
     /// 4406: another subprotocol.
     Subprotocol,

@@ -29,7 +29,7 @@ use crate::{
     flows::caller::{Caller, Identity, Reason},
     graphql::{
         answer::Answer,
-        error::{self, is_session_end},
+        error::{self, is_right_lost, is_session_end},
     },
 };
 
@@ -135,7 +135,7 @@ async fn greet<E: Executor>(
     if let Identity::Refused(reason) | Identity::Past { reason, .. } = &caller.identity {
         return Err(Some(match reason {
             Reason::TokenExpired => Close::Forbidden,
-            Reason::TokenMissing | Reason::TokenInvalid | Reason::SessionEnded => Close::Unauthorized,
+            Reason::TokenMissing | Reason::TokenInvalid | Reason::SessionEnded | Reason::NoPerson => Close::Unauthorized,
             Reason::Unavailable => Close::TryAgainLater,
         }));
     }
@@ -246,6 +246,12 @@ impl<E: Executor> Conversation<'_, E> {
             self.running.swap_remove(index);
             self.ending.leave();
             return self.close_when_told();
+        }
+        // The listener may not follow others any more: this operation is refused, and the socket comes again, if at all, as what they are now.
+        if !answer.refused && answer.response.errors.iter().any(is_right_lost) {
+            let refused = self.running.swap_remove(index);
+            self.refuse(&refused.id, &answer).await?;
+            return Err(Some(Close::Forbidden));
         }
         if answer.refused {
             let refused = self.running.swap_remove(index);

@@ -3,6 +3,7 @@
 pub mod clean_up;
 pub mod deliver_messages;
 pub mod end_overdue_sessions;
+pub mod forward_audit;
 pub mod note_activity;
 pub mod reseal_seeds;
 pub mod sweep_avatars;

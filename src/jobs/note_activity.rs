@@ -1,4 +1,4 @@
-//! Notes that sessions are in use, beside the requests: at most once a minute each, several in one go.
+//! Notes that sessions and machine tokens are in use, beside the requests: at most once a minute each, several in one go.
 
 use std::{
     collections::HashSet,
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     app::App,
-    storage::{error::StorageError, sessions},
+    storage::{error::StorageError, machine_tokens, sessions},
 };
 
 /// Requests of this long share one write.
@@ -22,28 +22,38 @@ const EVERY: Duration = Duration::from_mins(1);
 /// Beyond this, activity is not worth memory.
 const MOST: usize = 10_000;
 
-/// The sessions that were used. Clones share the list.
+/// The sessions and machine tokens that were used. Clones share the lists.
 #[derive(Clone, Debug, Default)]
 pub struct Activity(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
     sessions: Mutex<HashSet<Uuid>>,
+    machines: Mutex<HashSet<Uuid>>,
     noted: Notify,
 }
 
 impl Activity {
     /// Notes one. Never waits.
     pub fn note(&self, session_id: Uuid) {
-        let mut sessions = self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner);
-        if sessions.len() < MOST && sessions.insert(session_id) {
+        self.add(&self.0.sessions, session_id);
+    }
+
+    /// Notes a machine token. Never waits.
+    pub fn note_machine(&self, token_id: Uuid) {
+        self.add(&self.0.machines, token_id);
+    }
+
+    fn add(&self, to: &Mutex<HashSet<Uuid>>, id: Uuid) {
+        let mut ids = to.lock().unwrap_or_else(PoisonError::into_inner);
+        if ids.len() < MOST && ids.insert(id) {
             self.0.noted.notify_one();
         }
     }
+}
 
-    fn take(&self) -> Vec<Uuid> {
-        std::mem::take(&mut *self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect()
-    }
+fn take(ids: &Mutex<HashSet<Uuid>>) -> Vec<Uuid> {
+    std::mem::take(&mut *ids.lock().unwrap_or_else(PoisonError::into_inner)).into_iter().collect()
 }
 
 /// Writes what was noted, until `stop`; what is left then is written too.
@@ -62,14 +72,16 @@ pub async fn run(app: &App, stop: CancellationToken) -> Result<(), StorageError>
 }
 
 async fn write(app: &App) -> Result<(), StorageError> {
-    let used = app.activity.take();
-    if used.is_empty() {
-        return Ok(());
-    }
+    let (used, machines) = (take(&app.activity.0.sessions), take(&app.activity.0.machines));
     let now = app.clock.now();
-    sessions::advance_activity(app.database.write(), &used, now - EVERY, now).await?;
-    for session_id in used {
-        app.live_sessions.invalidate(session_id);
+    if !used.is_empty() {
+        sessions::advance_activity(app.database.write(), &used, now - EVERY, now).await?;
+        for session_id in used {
+            app.live_sessions.invalidate(session_id);
+        }
+    }
+    if !machines.is_empty() {
+        machine_tokens::advance_last_used(app.database.write(), &machines, now - EVERY, now).await?;
     }
     Ok(())
 }

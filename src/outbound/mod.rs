@@ -1,5 +1,6 @@
 //! What leaves the house: messages, pictures for their storage, questions to services.
 
+pub mod audit_webhook;
 pub mod bell;
 pub mod breaches;
 mod http_post;
@@ -17,3 +18,4 @@ pub mod smtp;
 mod texts;
 mod trial;
 pub mod turns;
+mod webhook_signature;

@@ -65,6 +65,8 @@ pub struct Page {
     pub audit: Position,
     /// PostgreSQL: no transaction had this number yet. SQLite: 0.
     pub next_xid: i64,
+    /// Which state of the machine tokens the snapshot has: another number, another state.
+    pub machine_tokens: i64,
 }
 
 /// The position of a row.
@@ -118,8 +120,9 @@ pub async fn read_after(database: &Database, from: Position, floor: i64, limit: 
     }
     let answer = read.query_all_raw(Statement::from_sql_and_values(read.get_database_backend(), sql, values)).await?;
     let head = answer.first().ok_or(StorageError::Inconsistent("the table deployment is empty"))?;
-    let mut page = Page { rows: Vec::new(), settled: from, audit: Position::default(), next_xid: 0 };
     let now = Now::from_query_result(head, "")?;
+    let audit = Position::default();
+    let mut page = Page { rows: Vec::new(), settled: from, audit, next_xid: 0, machine_tokens: now.machine_tokens };
     for row in &answer {
         page.rows.extend(Model::from_query_result_optional(row, "")?);
     }
@@ -163,10 +166,10 @@ pub async fn newest(database: &Database) -> Result<Position, StorageError> {
     Ok(query.one(database.read()).await?.as_ref().map(position).unwrap_or_default())
 }
 
-/// What happened to a user after one position, up to and with another that is settled; oldest first.
-pub async fn list_of_user(
+/// What happened to a user, or to everybody, after one position, up to and with another that is settled; oldest first.
+pub async fn list_between(
     database: &Database,
-    user_id: Uuid,
+    user_id: Option<Uuid>,
     after: Position,
     until: Position,
     limit: u64,
@@ -174,7 +177,7 @@ pub async fn list_of_user(
     let place = || Expr::tuple([Expr::col(Column::Epoch), Expr::col(Column::Xid), Expr::col(Column::Seq)]);
     let at = |position: Position| Expr::tuple([Expr::val(position.epoch), Expr::val(position.xid), Expr::val(position.seq)]);
     let rows = Entity::find()
-        .filter(Column::UserId.eq(user_id))
+        .apply_if(user_id, |query, user_id| query.filter(Column::UserId.eq(user_id)))
         .filter(place().gt(at(after)))
         .filter(place().lte(at(until)))
         .order_by_asc(Column::Epoch)
@@ -193,6 +196,7 @@ struct Now {
     oldest_xid: i64,
     next_xid: i64,
     last_audit_seq: i64,
+    machine_tokens: i64,
 }
 
 impl Now {
@@ -202,22 +206,23 @@ impl Now {
 }
 
 const NOW_POSTGRES: &str = "SELECT d.epoch AS current_epoch, pg_snapshot_xmin(s)::text::bigint AS oldest_xid, \
-    pg_snapshot_xmax(s)::text::bigint AS next_xid, 0::bigint AS last_audit_seq \
+    pg_snapshot_xmax(s)::text::bigint AS next_xid, 0::bigint AS last_audit_seq, d.machine_tokens_version AS machine_tokens \
     FROM deployment d, (SELECT pg_current_snapshot() AS s) AS snapshot";
 
 const NOW_SQLITE: &str = "SELECT d.epoch AS current_epoch, 0 AS oldest_xid, 0 AS next_xid, \
-    (SELECT coalesce(max(seq), 0) FROM user_audit_log) AS last_audit_seq, (SELECT coalesce(max(seq), 0) FROM account_events) AS last_seq \
+    (SELECT coalesce(max(seq), 0) FROM user_audit_log) AS last_audit_seq, (SELECT coalesce(max(seq), 0) FROM account_events) AS last_seq, \
+    d.machine_tokens_version AS machine_tokens \
     FROM deployment d";
 
 /// Rows of an older epoch were written by a cluster whose transactions are no longer counted: they are all settled.
 const READ_POSTGRES: &str = "WITH now AS MATERIALIZED (SELECT d.epoch AS current_epoch, pg_snapshot_xmin(s)::text::bigint AS oldest_xid, \
-    pg_snapshot_xmax(s)::text::bigint AS next_xid, 0::bigint AS last_audit_seq \
+    pg_snapshot_xmax(s)::text::bigint AS next_xid, 0::bigint AS last_audit_seq, d.machine_tokens_version AS machine_tokens \
     FROM deployment d, (SELECT pg_current_snapshot() AS s) AS snapshot) \
     SELECT now.*, e.* FROM now LEFT JOIN LATERAL (SELECT * FROM account_events \
     WHERE (epoch, xid, seq) > ($1, $2, $3) AND (epoch < now.current_epoch OR xid < now.oldest_xid OR xid >= $5) \
     ORDER BY epoch, xid, seq LIMIT $4) AS e ON true ORDER BY e.epoch, e.xid, e.seq";
 
 const READ_SQLITE: &str = "SELECT d.epoch AS current_epoch, 0 AS oldest_xid, 0 AS next_xid, \
-    (SELECT coalesce(max(seq), 0) FROM user_audit_log) AS last_audit_seq, e.* \
+    (SELECT coalesce(max(seq), 0) FROM user_audit_log) AS last_audit_seq, d.machine_tokens_version AS machine_tokens, e.* \
     FROM deployment d LEFT JOIN (SELECT * FROM account_events WHERE (epoch, xid, seq) > (?, ?, ?) \
     ORDER BY epoch, xid, seq LIMIT ?) AS e ON true ORDER BY e.epoch, e.xid, e.seq";

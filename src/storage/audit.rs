@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
+    audit_row,
     batch::{Batch, Write},
     error::StorageError,
 };
@@ -45,6 +46,8 @@ pub struct Entry {
     pub metadata: Value,
     /// Only for administrators.
     pub sensitive: bool,
+    /// What it can be found by, beside what follows from its type and actor.
+    pub tags: Vec<&'static str>,
 }
 
 impl Entry {
@@ -63,6 +66,7 @@ impl Entry {
             session_id: None,
             metadata: json!({}),
             sensitive: false,
+            tags: Vec::new(),
         }
     }
 
@@ -92,6 +96,13 @@ impl Entry {
         self
     }
 
+    /// To be found by these, too.
+    #[must_use]
+    pub fn tagged(mut self, tags: &[&'static str]) -> Self {
+        self.tags.extend(tags);
+        self
+    }
+
     /// With this beside it.
     #[must_use]
     pub fn with(mut self, metadata: Value) -> Self {
@@ -113,17 +124,40 @@ pub struct Request {
     pub method: &'static str,
     /// Without the query.
     pub path: &'static str,
+    /// What it asked for, without anything secret; none where it came otherwise than by GraphQL.
+    pub params: Option<Value>,
+    /// Whose machine token it came by, if by one.
+    pub machine_token: Option<Uuid>,
+}
+
+/// What else is worth knowing, and by which machine token it was asked for.
+fn metadata_with(mut metadata: Value, machine_token: Option<Uuid>) -> Value {
+    if let (Some(id), Value::Object(fields)) = (machine_token, &mut metadata) {
+        fields.insert("machineToken".to_owned(), json!(id));
+    }
+    metadata
 }
 
 const DAY: u64 = 24 * 60 * 60;
 
-/// How long a row of this policy and kind is kept; `None` for ever. A security event is kept two years.
+/// Whether it matters for longer than others.
+const fn is_weighty(entry: &Entry) -> bool {
+    matches!(entry.category, Category::Security) || matches!(entry.severity, Severity::Error | Severity::Critical)
+}
+
+/// The policy of a row: where its flow and its kind ask for different ones, the longer wins.
+const fn policy(entry: &Entry) -> Retention {
+    match entry.retention {
+        Retention::Standard if is_weighty(entry) => Retention::Extended,
+        retention => retention,
+    }
+}
+
+/// How long a row is kept; `None` for ever.
 fn kept_for(entry: &Entry) -> Option<std::time::Duration> {
-    let days = match entry.retention {
+    let days = match policy(entry) {
         Retention::Standard => 90,
-        Retention::Extended if entry.category == Category::Security || matches!(entry.severity, Severity::Error | Severity::Critical) => {
-            730
-        }
+        Retention::Extended if is_weighty(entry) => 730,
         Retention::Extended => 365,
         Retention::Permanent => return None,
     };
@@ -171,11 +205,11 @@ pub fn insert_later(batch: &mut Batch, epoch: i32, rows: Vec<NewRow>, request: O
         event_type: Set(entry.event_type.to_owned()),
         event_category: Set(entry.category),
         action: Set(entry.event_type.to_owned()),
-        resource_type: Set(entry.session_id.map(|_| "session".to_owned())),
-        resource_id: Set(entry.session_id.map(|id| id.to_string())),
+        resource_type: Set(audit_row::resource(&entry).map(|(of, _)| of.to_owned())),
+        resource_id: Set(audit_row::resource(&entry).map(|(_, id)| id)),
         status: Set(entry.status),
         result_code: Set(entry.result_code.map(str::to_owned)),
-        message: Set(None),
+        message: Set(Some(audit_row::message(&entry))),
         ip_address: Set(request.map(|request| request.ip_address.clone())),
         user_agent: Set(request.and_then(|request| request.user_agent.clone())),
         country: Set(None),
@@ -183,13 +217,13 @@ pub fn insert_later(batch: &mut Batch, epoch: i32, rows: Vec<NewRow>, request: O
         risk_score: Set(None),
         request_method: Set(request.map(|request| request.method.to_owned())),
         request_path: Set(request.map(|request| request.path.to_owned())),
-        request_params: Set(None),
-        response_status: Set(None),
-        metadata: Set(entry.metadata),
-        tags: Set(json!([])),
+        request_params: Set(request.and_then(|request| request.params.clone())),
+        response_status: Set(request.and_then(|request| audit_row::response_status(&entry, request))),
+        tags: Set(audit_row::tags(&entry)),
         severity: Set(entry.severity),
         is_sensitive: Set(entry.sensitive),
-        retention_policy: Set(entry.retention),
+        retention_policy: Set(policy(&entry)),
+        metadata: Set(metadata_with(entry.metadata, request.and_then(|request| request.machine_token))),
         created_at: Set(now),
     });
     batch.push(Write::Insert(user_audit_log::Entity::insert_many(rows).into_query()));
@@ -215,6 +249,12 @@ pub async fn erase_users(db: &impl ConnectionTrait, users: SelectStatement, limi
         .col_expr(Column::Metadata, Expr::value(json!({})))
         .col_expr(Column::RequestParams, Expr::value(Option::<Value>::None))
         .col_expr(Column::UserId, Expr::value(Option::<Uuid>::None))
+        .col_expr(
+            Column::ResourceId,
+            Expr::case(Expr::col(Column::ResourceType).eq("user"), Expr::value(Option::<String>::None))
+                .finally(Expr::col(Column::ResourceId))
+                .into(),
+        )
         .col_expr(
             Column::ActorUserId,
             Expr::case(theirs(), Expr::value(Option::<Uuid>::None)).finally(Expr::col(Column::ActorUserId)).into(),
@@ -274,28 +314,25 @@ pub async fn list_of_person(
     Ok(query.all(db).await?)
 }
 
-/// A window on a list that is ordered newest first, by position.
-#[derive(Clone, Copy, Debug)]
-pub struct Window {
-    /// Only what comes after this position.
-    pub after: Option<i64>,
-    /// Only what comes before it.
-    pub before: Option<i64>,
-    /// From the end of the list backwards.
-    pub from_end: bool,
-    /// How many at most.
-    pub limit: u64,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// What happened to a user, without what only administrators may see, in the direction of the window.
-pub async fn list_activity(db: &impl ConnectionTrait, user_id: Uuid, window: Window) -> Result<Vec<user_audit_log::Model>, StorageError> {
-    let mut query = user_audit_log::Entity::find().filter(Column::UserId.eq(user_id)).filter(Column::IsSensitive.eq(false));
-    if let Some(after) = window.after {
-        query = query.filter(Column::Seq.lt(after));
+    #[test]
+    fn the_longer_policy_wins() {
+        use Category::{Account, Security};
+        use Retention::{Extended, Permanent, Standard};
+        use Severity::{Critical, Info};
+        let days = |retention, category, severity| {
+            let entry = Entry { retention, severity, ..Entry::success("x", category, None) };
+            kept_for(&entry).map(|kept| kept.as_secs() / DAY)
+        };
+        assert_eq!(days(Standard, Account, Info), Some(90));
+        assert_eq!(days(Extended, Account, Info), Some(365));
+        for (category, severity) in [(Security, Info), (Account, Critical)] {
+            assert_eq!(days(Standard, category, severity), Some(730));
+            assert_eq!(days(Extended, category, severity), Some(730));
+            assert_eq!(days(Permanent, category, severity), None);
+        }
     }
-    if let Some(before) = window.before {
-        query = query.filter(Column::Seq.gt(before));
-    }
-    query = if window.from_end { query.order_by_asc(Column::Seq) } else { query.order_by_desc(Column::Seq) };
-    Ok(query.limit(window.limit).all(db).await?)
 }

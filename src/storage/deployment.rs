@@ -1,7 +1,10 @@
 //! The one row about the deployment.
 
 use entity::deployment;
-use sea_orm::{ConnectionTrait, EntityTrait};
+use sea_orm::{
+    ConnectionTrait, EntityTrait,
+    sea_query::{Expr, ExprTrait},
+};
 
 use super::error::StorageError;
 
@@ -9,4 +12,11 @@ use super::error::StorageError;
 pub async fn epoch(db: &impl ConnectionTrait) -> Result<i32, StorageError> {
     let row = deployment::Entity::find_by_id(1).one(db).await?;
     Ok(row.ok_or(StorageError::Inconsistent("the deployment row is missing"))?.epoch)
+}
+
+/// Tells every instance that a machine token was made or revoked, in the transaction of that.
+pub async fn advance_machine_tokens_version(db: &impl ConnectionTrait) -> Result<(), StorageError> {
+    let column = deployment::Column::MachineTokensVersion;
+    deployment::Entity::update_many().col_expr(column, Expr::col(column).add(1)).exec(db).await?;
+    Ok(())
 }

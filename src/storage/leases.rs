@@ -43,3 +43,26 @@ pub async fn release(db: &impl ConnectionTrait, job: &str, holder: &str, now: Ti
         .await?;
     Ok(())
 }
+
+/// How far a job has come, whoever has it now; none where it never said.
+pub async fn find_position(db: &impl ConnectionTrait, job: &str) -> Result<Option<String>, StorageError> {
+    Ok(leases::Entity::find_by_id(job.to_owned()).one(db).await?.and_then(|lease| lease.position))
+}
+
+/// Notes how far a job has come; false where `holder` does not have it any more, and then nothing is noted.
+pub async fn advance_position(
+    db: &impl ConnectionTrait,
+    job: &str,
+    holder: &str,
+    position: &str,
+    now: Timestamp,
+) -> Result<bool, StorageError> {
+    let noted = leases::Entity::update_many()
+        .col_expr(leases::Column::Position, Expr::value(position))
+        .col_expr(leases::Column::UpdatedAt, Expr::value(now))
+        .filter(leases::Column::Job.eq(job))
+        .filter(leases::Column::Holder.eq(holder))
+        .exec(db)
+        .await?;
+    Ok(noted.rows_affected == 1)
+}

@@ -5,6 +5,7 @@
 //! 3. Every missing step runs, and is written down, in that same transaction: all of them hold, or none.
 //! 4. What failed is written down after the rollback, with its reason.
 
+mod altered;
 mod history;
 mod integrity;
 
@@ -17,8 +18,9 @@ use sea_orm::{
 };
 use sea_orm_migration::{MigrationTrait, SchemaManager};
 
-pub use history::{State, StepStatus, status};
+pub use history::{Entry, EntryStatus, State, StepStatus, entries, status};
 pub use integrity::{Problem, verify};
+pub use migration::Subject;
 
 use super::{
     database::{Backend, Database},

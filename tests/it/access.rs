@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use async_graphql::parser::{
     parse_schema,
-    types::{BaseType, ConstDirective, FieldDefinition, InputValueDefinition, Type, TypeKind, TypeSystemDefinition},
+    types::{BaseType, ConstDirective, FieldDefinition, InputValueDefinition, Type, TypeDefinition, TypeKind, TypeSystemDefinition},
 };
 use postern::graphql::schema::sdl;
 use reqwest::{
@@ -16,26 +16,26 @@ use serde_json::{Value, json};
 use super::support::{Answer, Gateway, PASSWORD, Visitor};
 
 /// The types of the schema by their names.
-type Types = BTreeMap<String, TypeKind>;
+pub type Types = BTreeMap<String, TypeDefinition>;
 
-fn types() -> Types {
+pub fn types() -> Types {
     let document = parse_schema(sdl()).unwrap();
     let types = document.definitions.into_iter().filter_map(|definition| match definition {
-        TypeSystemDefinition::Type(definition) => Some((definition.node.name.node.to_string(), definition.node.kind)),
+        TypeSystemDefinition::Type(definition) => Some((definition.node.name.node.to_string(), definition.node)),
         TypeSystemDefinition::Schema(_) | TypeSystemDefinition::Directive(_) => None,
     });
     types.collect()
 }
 
-fn fields<'a>(types: &'a Types, name: &str) -> Vec<&'a FieldDefinition> {
-    match &types[name] {
+pub fn fields<'a>(types: &'a Types, name: &str) -> Vec<&'a FieldDefinition> {
+    match &types[name].kind {
         TypeKind::Object(object) => object.fields.iter().map(|field| &field.node).collect(),
         _ => panic!("{name} is no object"),
     }
 }
 
 /// The level of `@auth`, if the field has one.
-fn required(field: &FieldDefinition) -> Option<String> {
+pub fn required(field: &FieldDefinition) -> Option<String> {
     let auth: Option<&ConstDirective> =
         field.directives.iter().map(|directive| &directive.node).find(|directive| directive.name.node == "auth");
     auth.map(|auth| auth.get_argument("requires").expect("it says what it requires").node.to_string())
@@ -52,10 +52,10 @@ fn base(of: &Type) -> String {
 fn value(types: &Types, of: &Type, text: &str) -> Value {
     match &of.base {
         BaseType::List(of) => json!([value(types, of, text)]),
-        BaseType::Named(name) => match (name.as_str(), types.get(name.as_str())) {
-            (_, Some(TypeKind::Enum(of))) => json!(of.values[0].node.value.node.as_str()),
-            (_, Some(TypeKind::InputObject(of))) => {
-                let is_one_of = ["ContactInput", "ReauthenticationProof"].contains(&name.as_str());
+        BaseType::Named(name) => match (name.as_str(), types.get(name.as_str()).map(|of| (&of.kind, &of.directives))) {
+            (_, Some((TypeKind::Enum(of), _))) => json!(of.values[0].node.value.node.as_str()),
+            (_, Some((TypeKind::InputObject(of), directives))) => {
+                let is_one_of = directives.iter().any(|directive| directive.node.name.node == "oneOf");
                 let fields = of.fields.iter().map(|field| &field.node).take(if is_one_of { 1 } else { usize::MAX });
                 fields
                     .map(|field| (field.name.node.to_string(), value(types, &field.ty.node, text)))
@@ -63,6 +63,7 @@ fn value(types: &Types, of: &Type, text: &str) -> Value {
                     .into()
             }
             ("Int", _) => json!(1),
+            ("Float", _) => json!(1.5),
             ("Boolean", _) => json!(true),
             ("DateTime", _) => json!("2026-01-01T00:00:00.000Z"),
             ("Date", _) => json!("1990-04-01"),
@@ -72,7 +73,7 @@ fn value(types: &Types, of: &Type, text: &str) -> Value {
 }
 
 /// An operation that asks for one root field with everything it takes.
-fn operation(types: &Types, root: &str, field: &FieldDefinition, text: &str) -> (String, Value) {
+pub fn operation(types: &Types, root: &str, field: &FieldDefinition, text: &str) -> (String, Value) {
     let arguments: Vec<&InputValueDefinition> = field.arguments.iter().map(|argument| &argument.node).collect();
     let list = |form: &dyn Fn(&InputValueDefinition) -> String, open: &str| match arguments.as_slice() {
         [] => String::new(),
@@ -80,7 +81,7 @@ fn operation(types: &Types, root: &str, field: &FieldDefinition, text: &str) -> 
     };
     let declared = list(&|argument| format!("${}: {}", argument.name.node, argument.ty.node), "(");
     let given = list(&|argument| format!("{0}: ${0}", argument.name.node), "(");
-    let selection = match types.get(&base(&field.ty.node)) {
+    let selection = match types.get(&base(&field.ty.node)).map(|of| &of.kind) {
         Some(TypeKind::Object(_) | TypeKind::Interface(_) | TypeKind::Union(_)) => " { __typename }",
         _ => "",
     };
@@ -90,7 +91,7 @@ fn operation(types: &Types, root: &str, field: &FieldDefinition, text: &str) -> 
 }
 
 /// Asks for it, over the transport that takes it. A stream that begins is answered as data and left.
-async fn ask(visitor: &Visitor, root: &str, (query, variables): &(String, Value), token: Option<&str>) -> Answer {
+pub async fn ask(visitor: &Visitor, root: &str, (query, variables): &(String, Value), token: Option<&str>) -> Answer {
     if root != "Subscription" {
         return visitor.graphql_with(query, variables.clone(), token).await;
     }
@@ -109,8 +110,8 @@ async fn ask(visitor: &Visitor, root: &str, (query, variables): &(String, Value)
 fn only_root_fields_are_guarded() {
     // A guard elsewhere would need a way to get there: teach the walk below first.
     let types = types();
-    for (name, kind) in &types {
-        let fields = match kind {
+    for (name, of) in &types {
+        let fields = match &of.kind {
             TypeKind::Object(object) => &object.fields,
             TypeKind::Interface(interface) => &interface.fields,
             _ => continue,
@@ -186,6 +187,83 @@ async fn a_proof_of_long_ago_is_not_recent() {
     }
 }
 
+/// Who asks, once each field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asker {
+    HalfSignedIn,
+    Administrator,
+    AdministratorOfLongAgo,
+    DemotedAdministrator,
+}
+
+impl Asker {
+    const ALL: [Self; 4] = [Self::HalfSignedIn, Self::Administrator, Self::AdministratorOfLongAgo, Self::DemotedAdministrator];
+
+    /// What the guard of a level tells them.
+    fn told(self, level: Option<&str>) -> Option<&'static str> {
+        match (self, level) {
+            (_, None) => None,
+            (Self::HalfSignedIn, Some(_)) => Some("UNAUTHENTICATED"),
+            (Self::AdministratorOfLongAgo, Some("RECENT" | "RECENT_ADMIN")) => Some("REAUTHENTICATION_REQUIRED"),
+            (Self::DemotedAdministrator, Some("ADMIN" | "RECENT_ADMIN")) => Some("FORBIDDEN"),
+            (Self::Administrator | Self::AdministratorOfLongAgo | Self::DemotedAdministrator, Some(_)) => None,
+        }
+    }
+}
+
+// C16, B14: every field of the schema, also of those to come, by administrators of now, of once, and by who is half in.
+#[tokio::test]
+async fn administrators_reach_what_is_theirs_for_as_long_as_they_are() {
+    use crate::audit::set_role;
+    let gateway = Gateway::start_with(|config| config.rate_limits.enabled = false).await;
+    let types = types();
+    let visitor = gateway.app_user();
+    let root = visitor.becomes_member("root@example.com").await;
+    let protected = gateway.app_user();
+    protected.becomes_member("half@example.com").await.enable_totp(&gateway.clock).await;
+    let half = protected.first_factor("half@example.com", PASSWORD).await;
+    let mut walked = BTreeMap::new();
+    for asker in Asker::ALL {
+        for root_type in ["Query", "Mutation", "Subscription"] {
+            for field in fields(&types, root_type) {
+                let (name, level) = (field.name.node.as_str(), required(field));
+                // A session for each field: some of them end it, and one of them its account.
+                set_role(&gateway, &root.user_id, entity::users::Role::Admin).await;
+                let operation = operation(&types, root_type, field, "x");
+                let token = match asker {
+                    Asker::HalfSignedIn => half.clone(),
+                    _ => {
+                        let member = visitor.sign_in("root@example.com", PASSWORD).await;
+                        match asker {
+                            Asker::AdministratorOfLongAgo => {
+                                gateway.advance(gateway.config.sessions.recent);
+                                member.refresh().await;
+                            }
+                            Asker::DemotedAdministrator => {
+                                // Known as an administrator to the caches by then.
+                                member.me().await;
+                                set_role(&gateway, &root.user_id, entity::users::Role::User).await;
+                            }
+                            Asker::HalfSignedIn | Asker::Administrator => {}
+                        }
+                        member.tokens().access
+                    }
+                };
+                let answer = ask(&visitor, root_type, &operation, Some(&token)).await;
+                // These tell whoever brings credentials that do not hold.
+                let tells = asker == Asker::HalfSignedIn && ["me", "currentSession"].contains(&name);
+                let told = if tells { Some("UNAUTHENTICATED") } else { asker.told(level.as_deref()) };
+                // The last administrator stays one, whatever they ask for themselves.
+                assert_eq!(refusal(&answer), told, "{root_type}.{name} by {asker:?}: {answer:?}");
+                assert!(answer.code() != Some("INTERNAL"), "{root_type}.{name} by {asker:?}: {answer:?}");
+                *walked.entry(level).or_insert(0) += 1;
+            }
+        }
+    }
+    assert!(walked.keys().flatten().any(|level| level == "ADMIN") && walked.values().sum::<i32>() > 200, "{walked:?}");
+    gateway.expect_undelivered();
+}
+
 /// What a signed-in user is told who is no administrator, where `RECENT` is answered so.
 fn expected(field: &FieldDefinition, recent: &'static str) -> Option<&'static str> {
     match required(field).as_deref() {
@@ -196,7 +274,7 @@ fn expected(field: &FieldDefinition, recent: &'static str) -> Option<&'static st
 }
 
 /// The code of an answer that a guard gave.
-fn refusal(answer: &Answer) -> Option<&str> {
+pub fn refusal(answer: &Answer) -> Option<&str> {
     answer.code().filter(|code| ["UNAUTHENTICATED", "FORBIDDEN", "REAUTHENTICATION_REQUIRED"].contains(code))
 }
 

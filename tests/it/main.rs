@@ -13,6 +13,8 @@ mod support;
 
 mod access;
 mod account;
+mod administration_streams;
+mod audit;
 mod avatars;
 mod breaches;
 mod clean_up;
@@ -32,6 +34,7 @@ mod imports;
 mod layers;
 mod leaving;
 mod limits;
+mod machine_tokens;
 mod messages;
 mod migrations;
 mod operating;

@@ -1,7 +1,7 @@
 //! Messages from the transaction that writes them to the mailbox, on every database, with mail servers that fail in every way.
 
 mod courier;
-mod fake_sms;
+pub mod fake_sms;
 mod fake_smtp;
 mod inbox;
 mod injection;

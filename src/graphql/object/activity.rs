@@ -1,8 +1,10 @@
 //! What happened to an account, for its owner.
 #![expect(clippy::unused_async, reason = "the library takes only asynchronous resolvers")]
 
+use std::sync::Arc;
+
 use async_graphql::{Context, Enum, ID, Object, Result};
-use entity::user_audit_log;
+use entity::{Timestamp, user_audit_log, user_sessions};
 use uuid::Uuid;
 
 use super::session::{Actor, Device, DeviceType, Session};
@@ -15,12 +17,19 @@ use crate::{
         loaders::{SessionId, load},
         scalar::DateTime,
     },
-    storage::audit,
+    storage::audit_search::{self, Place, Window},
 };
 
 /// What happened to an account, for its owner.
 #[derive(Clone, Debug)]
 pub struct Activity(user_audit_log::Model);
+
+impl Activity {
+    /// Whether the request was the owner's, or nobody knows whose: an administrator has a right to privacy too.
+    fn tells_request(&self) -> bool {
+        self.0.actor_user_id.is_none_or(|actor| Some(actor) == self.0.user_id)
+    }
+}
 
 /// How it ended.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,11 +64,13 @@ impl Activity {
 
     async fn session(&self, ctx: &Context<'_>) -> Option<Result<Session>> {
         let id = self.0.session_id?;
-        load(ctx, SessionId(id)).await.map(|session| session.map(Session::from)).transpose()
+        // Of an administrator's act it may be the administrator's.
+        let own = |session: Arc<user_sessions::Model>| (Some(session.user_id) == self.0.user_id).then(|| Session::from(session));
+        load(ctx, SessionId(id)).await.map(|session| session.and_then(own)).transpose()
     }
 
     async fn device(&self) -> Option<Device> {
-        let user_agent = self.0.user_agent.as_deref()?;
+        let user_agent = self.0.user_agent.as_deref().filter(|_| self.tells_request())?;
         let device = device::Device::from_user_agent(Some(user_agent));
         Some(Device {
             kind: DeviceType::from(device.kind),
@@ -71,7 +82,7 @@ impl Activity {
     }
 
     async fn ip_address(&self) -> Option<&str> {
-        self.0.ip_address.as_deref()
+        self.0.ip_address.as_deref().filter(|_| self.tells_request())
     }
 
     async fn created_at(&self) -> DateTime {
@@ -81,17 +92,19 @@ impl Activity {
 
 /// A place in the list of an account's activity.
 #[derive(Clone, Copy, Debug)]
-pub struct ActivityPosition(i64);
+pub struct ActivityPosition(Place);
 
 impl Position for ActivityPosition {
     const PURPOSE: &'static str = "cursor.activity";
 
     fn to_bytes(&self) -> Vec<u8> {
-        self.0.to_be_bytes().to_vec()
+        [self.0.at.millis().to_be_bytes(), self.0.seq.to_be_bytes()].concat()
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        Some(Self(i64::from_be_bytes(bytes.try_into().ok()?)))
+        let (at, seq) = bytes.split_first_chunk::<8>()?;
+        let (at, seq) = (i64::from_be_bytes(*at), i64::from_be_bytes(seq.try_into().ok()?));
+        Some(Self(Place { at: Timestamp::from_millis(at), seq }))
     }
 }
 
@@ -107,20 +120,20 @@ impl ActivityConnection {
     pub async fn of_user(ctx: &Context<'_>, user_id: Uuid, arguments: PageArguments) -> Result<Self> {
         let app = ctx.app()?;
         let page = Page::<ActivityPosition>::ask(app, user_id, arguments)?;
-        let window = audit::Window {
+        let window = Window {
             after: page.after.map(|position| position.0),
             before: page.before.map(|position| position.0),
             from_end: page.from_end,
             limit: page.size + 1,
         };
-        let rows = audit::list_activity(app.database.read(), user_id, window).await.map_err(error::storage)?;
+        let rows = audit_search::list_activity(app.database.read(), user_id, window).await.map_err(error::storage)?;
         let (rows, has_next, has_previous) = page.cut(rows);
         Ok(Self { rows: rows.into_iter().map(Activity).collect(), has_next, has_previous })
     }
 }
 
 fn activity_cursor(ctx: &Context<'_>, activity: &Activity) -> Result<String> {
-    Ok(cursor(ctx.app()?, activity.0.user_id.unwrap_or_default(), &ActivityPosition(activity.0.seq)))
+    Ok(cursor(ctx.app()?, activity.0.user_id.unwrap_or_default(), &ActivityPosition(Place::of(&activity.0))))
 }
 
 #[Object]

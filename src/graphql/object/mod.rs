@@ -2,16 +2,22 @@
 
 pub mod account_event;
 pub mod activity;
+pub mod audit_event;
+pub mod audit_event_connection;
 pub mod auth_config;
 pub mod challenge;
+pub mod failed_sign_ins;
 pub mod location;
+pub mod migration;
 pub mod node;
 pub mod passkey;
+pub mod password_reset_attempt;
 pub mod pending_contact;
 pub mod provider;
 pub mod session;
 pub mod session_connection;
 pub mod session_event;
 pub mod sign_in_outcome;
+pub mod statistics;
 pub mod tokens;
 pub mod user;

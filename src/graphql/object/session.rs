@@ -9,12 +9,14 @@ use uuid::Uuid;
 
 use super::user::User;
 use crate::{
+    domain::machine_scope::MachineScope,
     flows::{caller::Identity, reauthentication_methods, refresh_session::is_live},
     graphql::{
         context::ContextExt,
         error,
         loaders::{DeviceId, FactorsOf, UserId, load},
         scalar::DateTime,
+        scopes::{MachineNeeds, PeopleOnly},
     },
 };
 
@@ -185,7 +187,7 @@ impl RiskSignal {
     }
 }
 
-#[Object]
+#[Object(guard = "MachineNeeds(&[MachineScope::EventsRead])")]
 impl Session {
     /// Globally unique.
     pub async fn id(&self) -> ID {
@@ -239,6 +241,7 @@ impl Session {
     }
 
     /// With what `reauthenticate` takes now: where a second factor is on, a code by e-mail or SMS is not enough.
+    #[graphql(guard = "PeopleOnly")]
     async fn reauthentication_methods(&self, ctx: &Context<'_>) -> Result<Vec<ReauthenticationMethod>> {
         let user = owner(ctx, self.0.user_id).await?;
         let has = load(ctx, FactorsOf(user.id)).await?.unwrap_or_default();

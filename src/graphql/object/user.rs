@@ -14,13 +14,14 @@ use super::{
     sign_in_outcome::Identity,
 };
 use crate::{
-    domain::profile_edit,
+    domain::{machine_scope::MachineScope, profile_edit},
     graphql::{
         connection::PageArguments,
         context::ContextExt,
         error,
         loaders::{IdentitiesOf, PasskeysOf, PasswordCounterOf, load},
         scalar::{Date, DateTime, Json},
+        scopes::{MachineNeeds, PeopleOnly},
     },
     storage::recovery_codes,
 };
@@ -84,9 +85,10 @@ impl User {
     }
 }
 
-#[Object]
+#[Object(guard = "MachineNeeds(&[MachineScope::UsersRead])")]
 impl User {
     /// Globally unique.
+    #[graphql(guard = "MachineNeeds(&MachineScope::ALL)")]
     pub async fn id(&self) -> ID {
         ID(self.0.id.to_string())
     }
@@ -100,6 +102,7 @@ impl User {
     }
 
     /// The address that a pending change would set.
+    #[graphql(guard = "PeopleOnly")]
     async fn pending_email(&self, ctx: &Context<'_>) -> Result<Option<PendingContact>> {
         PendingContact::of(ctx, self.0.pending_email.as_deref(), self.0.pending_email_expires_at, self.0.pending_email_challenge_id)
     }
@@ -113,6 +116,7 @@ impl User {
         self.0.phone_verified_at.map(DateTime)
     }
 
+    #[graphql(guard = "PeopleOnly")]
     async fn pending_phone(&self, ctx: &Context<'_>) -> Result<Option<PendingContact>> {
         PendingContact::of(ctx, self.0.pending_phone.as_deref(), self.0.pending_phone_expires_at, self.0.pending_phone_challenge_id)
     }
@@ -210,16 +214,19 @@ impl User {
     }
 
     /// Accounts at providers that this user can sign in with.
+    #[graphql(guard = "PeopleOnly")]
     async fn identities(&self, ctx: &Context<'_>) -> Result<Vec<Identity>> {
         let linked = load(ctx, IdentitiesOf(self.0.id)).await?.unwrap_or_default();
         Ok(linked.into_iter().map(Identity::from).collect())
     }
 
+    #[graphql(guard = "PeopleOnly")]
     async fn passkeys(&self, ctx: &Context<'_>) -> Result<Vec<Passkey>> {
         let rows = load(ctx, PasskeysOf(self.0.id)).await?.unwrap_or_default();
         Ok(rows.iter().cloned().map(Passkey).collect())
     }
 
+    #[graphql(guard = "PeopleOnly")]
     async fn sessions(
         &self,
         ctx: &Context<'_>,
@@ -233,6 +240,7 @@ impl User {
     }
 
     /// What happened to this account, newest first, without what only administrators may see.
+    #[graphql(guard = "PeopleOnly")]
     async fn activity(
         &self,
         ctx: &Context<'_>,

@@ -2,9 +2,11 @@
 
 use async_graphql::MergedObject;
 
+mod audit;
 mod deployment;
+mod operation;
 mod person;
 
 /// Everything that can be asked.
 #[derive(MergedObject, Default)]
-pub struct Query(person::PersonQuery, deployment::DeploymentQuery);
+pub struct Query(person::PersonQuery, deployment::DeploymentQuery, audit::AuditQuery, operation::OperationQuery);

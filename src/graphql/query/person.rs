@@ -13,7 +13,7 @@ use crate::{
         auth_level::AuthLevel,
         context::ContextExt,
         error,
-        guard::{Requires, auth, authorize},
+        guard::{Requires, auth, authorize_root},
         object::{node::Node, session::Session, user::User},
     },
     storage::{account_events::Positions, sessions, users},
@@ -47,17 +47,18 @@ impl PersonQuery {
     /// Where the event streams stand now: read state, then subscribe with this as `after`, and miss nothing in between.
     #[graphql(directive = auth::apply(AuthLevel::SignedIn), guard = "Requires(AuthLevel::SignedIn)")]
     async fn event_cursor(&self, ctx: &Context<'_>) -> Result<String> {
-        let me = ctx.caller()?.signed_in().map_err(error::unauthenticated)?;
+        let principal = ctx.caller()?.principal().map_err(error::unauthenticated)?;
         // Taken before anything else of this operation was read, so that nothing can fall between the two.
         let Some(positions) = ctx.data_opt::<Positions>() else { return Err(error::overloaded(STORE_RETRY)) };
-        Ok(ctx.app()?.event_streams.cursor_at(me.live.user.id, *positions))
+        Ok(ctx.app()?.event_streams.cursor_at(principal.id, *positions))
     }
 }
 
 /// Nobody without credentials, an error where they do not hold.
 fn who<'a>(ctx: &'a Context<'_>) -> Result<Option<&'a SignedIn>, Error> {
     match &ctx.caller()?.identity {
-        Identity::Anonymous => Ok(None),
+        // A machine is nobody.
+        Identity::Anonymous | Identity::Machine(_) => Ok(None),
         Identity::Refused(reason) | Identity::Past { reason, .. } => Err(error::unauthenticated(*reason)),
         Identity::Session(me) => Ok(Some(me)),
     }
@@ -65,7 +66,11 @@ fn who<'a>(ctx: &'a Context<'_>) -> Result<Option<&'a SignedIn>, Error> {
 
 async fn find_node(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
     let (app, caller): (_, &Caller) = (ctx.app()?, ctx.caller()?);
-    authorize(app, caller, AuthLevel::SignedIn)?;
+    authorize_root(app, caller, AuthLevel::SignedIn, "node")?;
+    if let Identity::Machine(_) = &caller.identity {
+        let Ok(id) = Uuid::try_parse(id) else { return Ok(None) };
+        return Ok(users::find_by_id(app.database.read(), id).await.map_err(error::storage)?.map(|user| Node::User(user.into())));
+    }
     let me = caller.signed_in().map_err(error::unauthenticated)?;
     let Ok(id) = Uuid::try_parse(id) else { return Ok(None) };
     let is_admin = me.live.user.role == Role::Admin;

@@ -1,14 +1,14 @@
 //! The rows of `migration_history`: reading, writing, and what they say about every step.
 
 use entity::{Timestamp, migration_history};
-use migration::{Kind, STEPS, Step};
+use migration::{Kind, STEPS, Step, Subject};
 use sea_orm::{
     ActiveValue::{NotSet, Set},
     ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder,
     sea_query::Expr,
 };
 
-use super::{Run, integrity};
+use super::{Run, dialect, integrity};
 use crate::storage::{database::Database, error::StorageError};
 
 pub(super) const COMPLETED: &str = "completed";
@@ -98,6 +98,79 @@ fn at(state: State, row: &migration_history::Model) -> StepStatus {
 impl StepStatus {
     const fn empty() -> Self {
         Self { name: String::new(), description: String::new(), state: State::Pending, batch: None, at: None, took_ms: None, error: None }
+    }
+}
+
+/// How the history has a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryStatus {
+    /// It did not run yet.
+    Pending,
+    /// It runs.
+    Running,
+    /// It holds.
+    Completed,
+    /// It was tried, and rolled back by its failure.
+    Failed,
+    /// It was undone.
+    RolledBack,
+}
+
+/// A step as the history tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub name: String,
+    /// What it is mainly about.
+    pub subject: Subject,
+    /// What it is for.
+    pub description: String,
+    /// Of the file that ran; of the one that will, where it did not run.
+    pub checksum: String,
+    /// Where it stands.
+    pub status: EntryStatus,
+    /// Whether it has a way back.
+    pub can_roll_back: bool,
+    /// What the history has of it, where it has anything.
+    pub row: Option<migration_history::Model>,
+}
+
+/// Every step of the history and every one that this program knows, by name: those without a row are pending.
+pub async fn entries(database: &Database) -> Result<Vec<Entry>, StorageError> {
+    let db = database.read();
+    let rows = if integrity::has_history(db).await? { rows(db).await? } else { Vec::new() };
+    let is_known = |name: &str| rows.iter().any(|row| row.name == name);
+    let pending = STEPS.iter().filter(|step| !is_known(step.name)).map(|step| Entry {
+        name: step.name.to_owned(),
+        subject: step.subject(),
+        description: step.description().to_owned(),
+        checksum: step.checksum(),
+        status: EntryStatus::Pending,
+        can_roll_back: step.down(dialect(database.backend())).is_some(),
+        row: None,
+    });
+    let mut all: Vec<Entry> = pending.chain(rows.iter().cloned().map(entry)).collect();
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(all)
+}
+
+fn entry(row: migration_history::Model) -> Entry {
+    // Of a newer program's step only the row is known, and most steps are about tables.
+    let subject = STEPS.iter().find(|step| step.name == row.name).map_or(Subject::Schema, Step::subject);
+    let status = match row.status.as_str() {
+        COMPLETED => EntryStatus::Completed,
+        FAILED => EntryStatus::Failed,
+        ROLLED_BACK => EntryStatus::RolledBack,
+        _ => EntryStatus::Running,
+    };
+    Entry {
+        name: row.name.clone(),
+        subject,
+        description: row.description.clone(),
+        checksum: row.checksum.clone(),
+        status,
+        can_roll_back: row.can_rollback,
+        row: Some(row),
     }
 }
 

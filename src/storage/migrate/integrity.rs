@@ -6,7 +6,7 @@ use migration::{Object, ObjectKind, STEPS};
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement};
 
 use super::{
-    dialect,
+    altered, dialect,
     history::{State, status},
 };
 use crate::storage::{database::Database, error::StorageError};
@@ -43,6 +43,13 @@ pub enum Problem {
         /// Its name.
         name: String,
     },
+    /// A part of the schema is there, and is another one.
+    Altered {
+        /// What it is: `table users`.
+        what: String,
+        /// How it differs.
+        how: String,
+    },
 }
 
 impl fmt::Display for Problem {
@@ -55,6 +62,7 @@ impl fmt::Display for Problem {
                 write!(f, "migration {name} is not known to this version, and not one that it can work beside: run a newer version")
             }
             Self::Missing { kind, name } => write!(f, "the {} {name} is missing or disabled: restore it", kind.as_str()),
+            Self::Altered { what, how } => write!(f, "the {what} is not as the migrations made it: {how}"),
         }
     }
 }
@@ -77,8 +85,11 @@ pub async fn verify(database: &Database) -> Result<Vec<Problem>, StorageError> {
         .collect();
     // Where a step is missing, so is what it makes: that needs no second line.
     if problems.is_empty() {
-        problems
-            .extend(missing_objects(database).await?.into_iter().map(|object| Problem::Missing { kind: object.kind, name: object.name }));
+        let missing = missing_objects(database).await?;
+        // A newer program may have added to what this one knows.
+        let is_newest = statuses.iter().all(|step| step.state != State::Newer);
+        problems.extend(altered::find(database, &missing, is_newest).await?);
+        problems.extend(missing.into_iter().map(|object| Problem::Missing { kind: object.kind, name: object.name }));
     }
     Ok(problems)
 }

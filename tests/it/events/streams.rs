@@ -8,11 +8,13 @@ use std::{
 use entity::account_events::Kind;
 use futures::StreamExt;
 use postern::{
+    config::Mode,
     crypto::{access_token::Claims, key_ring::KeyRing},
     events::{Of, cursor::KEPT},
     flows::{
         caller::SignedIn,
         event_streams::{EventStreams, Refusal},
+        machine_tokens::MachineTokens,
     },
     storage::{account_events, batch::Batch},
 };
@@ -115,6 +117,8 @@ fn streams(world: &World, instance: &Instance) -> EventStreams {
     EventStreams {
         events: instance.events.clone(),
         live_sessions: Arc::clone(&instance.live),
+        machine_tokens: Arc::new(MachineTokens::new(instance.database.clone(), instance.events.freshness())),
+        mode: Mode::Development,
         key_ring: KeyRing::new(&[SecretString::from("0123456789abcdef0123456789abcdef")]).unwrap(),
         clock: world.clock.clone(),
     }

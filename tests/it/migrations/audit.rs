@@ -52,6 +52,12 @@ async fn the_audit_log_stays_as_it_was_written() {
             "metadata = '{\"identifier\": \"eve\"}'",
             "request_params = '{\"a\": 1}'",
             "actor_user_id = id",
+            "resource_id = 'another'",
+            "response_status = 500",
+            "risk_score = 1",
+            "severity = 'info'",
+            "is_sensitive = NOT is_sensitive",
+            "retention_policy = 'permanent', expires_at = NULL",
         ] {
             let refused = db.execute_unprepared(&format!("UPDATE user_audit_log SET {change}")).await;
             assert!(refused.is_err(), "{change}");
@@ -66,7 +72,7 @@ async fn the_audit_log_stays_as_it_was_written() {
         assert_eq!(user_audit_log::Entity::find().count(db).await.unwrap(), 1);
 
         let erase = "UPDATE user_audit_log SET user_id = NULL, actor_user_id = NULL, ip_address = NULL, user_agent = NULL, country = NULL,
-                     city = '', request_params = NULL, metadata = '{}', message = NULL";
+                     city = '', request_params = NULL, metadata = '{}', message = NULL, resource_id = NULL";
         db.execute_unprepared(erase).await.unwrap();
         let row = user_audit_log::Entity::find().one(db).await.unwrap().unwrap();
         assert_eq!((row.user_id, row.ip_address, row.metadata, row.event_type.as_str()), (None, None, json!({}), "login"));
@@ -101,9 +107,12 @@ async fn audit_rows_go_when_their_time_is_over() {
 async fn views_show_what_is_recent() {
     for scratch in migrated().await {
         let db = scratch.database.write();
-        let old = Timestamp::from_millis(Clock::system().now().millis() - 31 * 86_400_000);
-        audit(1).insert(db).await.unwrap();
-        user_audit_log::ActiveModel { created_at: Set(old), ..audit(1) }.insert(db).await.unwrap();
+        let old = Timestamp::from_millis(Clock::system().now().millis() - 8 * 86_400_000);
+        let (user, other) = (id(), id());
+        for user in [user, other, user, user, other] {
+            user_audit_log::ActiveModel { user_id: Set(Some(user)), ..audit(1) }.insert(db).await.unwrap();
+        }
+        user_audit_log::ActiveModel { user_id: Set(Some(other)), created_at: Set(old), ..audit(1) }.insert(db).await.unwrap();
         user_audit_log::ActiveModel {
             status: Set(user_audit_log::Status::Success),
             severity: Set(user_audit_log::Severity::Info),
@@ -112,10 +121,13 @@ async fn views_show_what_is_recent() {
         .insert(db)
         .await
         .unwrap();
-        for view in ["recent_security_events", "failed_login_attempts"] {
+        // An account with three failures of a day, and every warning of seven days.
+        for (view, count) in [("recent_security_events", 5), ("failed_login_attempts", 1)] {
             let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), format!("SELECT * FROM {view}"))).await.unwrap();
-            assert_eq!(rows.len(), 1, "{view}");
+            assert_eq!(rows.len(), count, "{view}");
         }
+        let failed = postern::storage::audit_search::list_failed_sign_ins(db, 10).await.unwrap();
+        assert_eq!((failed[0].user_id, failed[0].attempt_count, &failed[0].ip_addresses), (user, 3, &json!(["192.0.2.1"])));
         scratch.remove().await;
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use entity::{
-    Timestamp, account_events, attempt_counters, dev_inbox, known_devices, leases, link_tokens, messages, pending_sign_ups, signing_keys,
-    spent_tokens, user_audit_log, user_sessions, users,
+    Timestamp, account_events, attempt_counters, dev_inbox, known_devices, leases, link_tokens, machine_tokens, messages, pending_sign_ups,
+    signing_keys, spent_tokens, user_audit_log, user_sessions, users,
 };
 use postern::{clock::Clock, entropy::Entropy, storage::error::StorageError};
 use sea_orm::{
@@ -197,6 +197,20 @@ async fn every_row_comes_back_as_it_went_in() {
         round_trip(&scratch, key).await;
         let (job, holder, position) = ("expire".to_owned(), "a".to_owned(), Some("12".to_owned()));
         round_trip(&scratch, leases::Model { job, holder, until: at(1), position, updated_at: at(0) }).await;
+
+        let token = machine_tokens::Model {
+            id: id(),
+            name: "shop".to_owned(),
+            token_hash: vec![6; 32],
+            scopes: "events:read users:read".to_owned(),
+            created_by: "command line".to_owned(),
+            last_used_at: Some(at(3)),
+            expires_at: None,
+            revoked_at: None,
+            created_at,
+            updated_at: created_at,
+        };
+        round_trip(&scratch, token).await;
 
         let event = account_events::ActiveModel {
             id: Set(id()),

@@ -44,6 +44,7 @@ async fn a_second_factor_is_asked_for_before_anything_is_linked() {
         refresh_cookie: None,
         method: "POST",
         path: "/graphql",
+        params: None,
         identity: Identity::Anonymous,
     };
     let link = async || {

@@ -51,6 +51,7 @@ async fn a_link_knows_the_browser_that_asked() {
         refresh_cookie: None,
         method: "GET",
         path: "/sign-in",
+        params: None,
         identity: Identity::Anonymous,
     };
     let app = Arc::clone(gateway.app());

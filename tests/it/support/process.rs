@@ -83,6 +83,14 @@ impl Process {
         Self { child, door: Arc::new(door), settings, database_url }
     }
 
+    /// What another command of the program says, with the settings of this one.
+    pub async fn command_line(&self, arguments: &[&str]) -> std::process::Output {
+        let settings: Vec<_> = self.settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let mut command = command(&self.door.place, &settings);
+        command.args(arguments).stderr(Stdio::piped());
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    }
+
     /// Its number in the system.
     pub fn id(&self) -> u32 {
         self.child.id()

@@ -92,6 +92,11 @@ impl Socket {
         payload["data"].as_object().and_then(|fields| fields.values().next()).cloned().expect("an event has a field")
     }
 
+    /// The next answer of an operation whole, with its errors.
+    pub async fn next_payload(&mut self, id: &str) -> Value {
+        self.next_of(id, "next").await["payload"].take()
+    }
+
     /// The errors with which an operation was refused or broken off.
     pub async fn errors(&mut self, id: &str) -> Vec<Value> {
         serde_json::from_value(self.next_of(id, "error").await["payload"].take()).expect("errors are a list")

@@ -57,7 +57,7 @@ impl Authenticate for People {
     fn user_id(&self, identity: &Identity) -> Option<Uuid> {
         match identity {
             Identity::Session(signed_in) => Some(signed_in.live.user.id),
-            Identity::Anonymous | Identity::Refused(_) | Identity::Past { .. } => None,
+            Identity::Anonymous | Identity::Refused(_) | Identity::Past { .. } | Identity::Machine(_) => None,
         }
     }
 
@@ -72,9 +72,10 @@ impl Authenticate for People {
 }
 
 /// The rule of the demo: the number after the role is the user, and `:old` is no recent proof.
-pub fn level_of(caller: &Caller, level: AuthLevel) -> Result<(), Error> {
+pub fn level_of(caller: &Caller, level: AuthLevel, _root_field: &str) -> Result<(), Error> {
     let signed_in = match &caller.identity {
         Identity::Anonymous => return Err(error::unauthenticated(Reason::TokenMissing)),
+        Identity::Machine(_) => return Err(error::forbidden()),
         Identity::Refused(reason) | Identity::Past { reason, .. } => return Err(error::unauthenticated(*reason)),
         Identity::Session(signed_in) => signed_in,
     };

@@ -107,7 +107,7 @@ const fn is_calm() -> bool {
 impl Query {
     async fn me(&self, context: &Context<'_>) -> Option<Result<Person>> {
         match &context.data_unchecked::<Arc<Caller>>().identity {
-            Identity::Anonymous => None,
+            Identity::Anonymous | Identity::Machine(_) => None,
             Identity::Refused(reason) | Identity::Past { reason, .. } => Some(Err(error::unauthenticated(*reason))),
             Identity::Session(signed_in) => Some(Ok(Person(i32::try_from(signed_in.live.user.id.as_u128()).unwrap()))),
         }

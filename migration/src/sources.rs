@@ -1,0 +1,74 @@
+//! What triggers do, word for word: on PostgreSQL the functions that they call, on SQLite the triggers themselves.
+
+use std::collections::BTreeMap;
+
+/// The text of a trigger or function, with single blanks, by its name.
+pub type Source = BTreeMap<String, String>;
+
+/// The bodies of the functions that a run of steps leaves behind: what stands between `$$` and `$$`.
+#[must_use]
+pub fn functions<'a>(statements: impl IntoIterator<Item = &'a str>) -> Source {
+    let mut found = Source::new();
+    for sql in statements {
+        let mut rest = sql;
+        while let Some(at) = rest.find("FUNCTION ") {
+            let (before, after) = rest.split_at(at);
+            let name: String = after["FUNCTION ".len()..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            rest = &after["FUNCTION ".len()..];
+            if before.trim_end().ends_with("DROP") {
+                found.remove(&name);
+            } else if before.trim_end().ends_with("CREATE") || before.trim_end().ends_with("REPLACE") {
+                let mut parts = rest.splitn(3, "$$");
+                if let (Some(_), Some(body), Some(tail)) = (parts.next(), parts.next(), parts.next()) {
+                    found.insert(name, one_spaced(body));
+                    rest = tail;
+                }
+            }
+        }
+    }
+    found
+}
+
+/// The statements that make the triggers of SQLite, from `CREATE TRIGGER` to `END`.
+#[must_use]
+pub fn triggers<'a>(statements: impl IntoIterator<Item = &'a str>) -> Source {
+    let mut found = Source::new();
+    for sql in statements {
+        let mut rest = sql;
+        while let Some(at) = rest.find("CREATE TRIGGER ") {
+            rest = &rest[at..];
+            let end = rest.find("END;").map_or(rest.len(), |end| end + "END".len());
+            let name: String = rest["CREATE TRIGGER ".len()..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            found.insert(name, one_spaced(&rest[..end]));
+            rest = &rest[end..];
+        }
+    }
+    found
+}
+
+/// Without what only a reader sees.
+#[must_use]
+pub fn one_spaced(sql: &str) -> String {
+    sql.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Dialect, STEPS};
+
+    #[test]
+    fn the_last_word_counts() {
+        let sql = "CREATE FUNCTION f() RETURNS trigger AS $$ a\n  b $$;\nCREATE TRIGGER t EXECUTE FUNCTION f();\nCREATE OR REPLACE FUNCTION f() AS $$c$$;\nCREATE FUNCTION g() AS $$d$$; DROP FUNCTION g();";
+        assert_eq!(functions([sql]), Source::from([("f".to_owned(), "c".to_owned())]));
+        let sql = "CREATE TRIGGER t AFTER UPDATE ON a\n    BEGIN SELECT 1; END;\nDROP TRIGGER t;\nCREATE TRIGGER t BEFORE UPDATE ON a BEGIN SELECT 2; END;";
+        assert_eq!(triggers([sql])["t"], "CREATE TRIGGER t BEFORE UPDATE ON a BEGIN SELECT 2; END");
+    }
+
+    #[test]
+    fn the_guards_of_the_audit_log_are_found() {
+        let of = |dialect| STEPS.iter().map(|step| step.up(dialect)).collect::<Vec<_>>();
+        assert!(functions(of(Dialect::Postgres).iter().map(String::as_str)).contains_key("keep_audit_row"));
+        assert!(triggers(of(Dialect::Sqlite).iter().map(String::as_str)).contains_key("user_audit_log_no_delete"));
+    }
+}

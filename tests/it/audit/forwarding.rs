@@ -1,0 +1,156 @@
+//! Handing it on to a webhook.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use postern::{
+    config::{Config, Webhook},
+    jobs::forward_audit::{Turn, turn},
+    outbound::audit_webhook::AuditWebhook,
+};
+use serde_json::Value;
+use sha2::Sha256;
+
+use super::rows;
+use crate::{
+    messages::fake_sms::{FakeSms, Mood, Taken, WEBHOOK_KEY},
+    support::Gateway,
+};
+
+fn settings(receiver: &FakeSms) -> Webhook {
+    Webhook { url: format!("http://127.0.0.1:{}/audit", receiver.port).parse().unwrap(), key: WEBHOOK_KEY.to_vec().into() }
+}
+
+fn webhook(receiver: &FakeSms) -> AuditWebhook {
+    AuditWebhook::new(&settings(receiver), Duration::from_millis(700)).unwrap()
+}
+
+fn events(taken: &Taken) -> Vec<String> {
+    let body: Value = serde_json::from_str(&taken.body).unwrap();
+    assert_eq!(body["type"], "audit.events");
+    body["data"]["events"].as_array().unwrap().iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn ids_after(gateway: &Gateway, count: usize) -> Vec<String> {
+    rows(gateway).await.iter().skip(count).map(|row| row.id.to_string()).collect()
+}
+
+#[tokio::test]
+async fn every_row_is_handed_on_signed_in_its_order() {
+    let gateway = Gateway::start().await;
+    let receiver = FakeSms::start(Mood::Well).await;
+    let webhook = webhook(&receiver);
+    let visitor = gateway.app_user();
+    visitor.becomes_member("ada@example.com").await;
+    let before = rows(&gateway).await.len();
+    let app = gateway.app();
+    assert_eq!(turn(app, &webhook, "one").await.unwrap(), Turn::Sent(0), "what was before is a matter of the export");
+    assert!(receiver.taken().is_empty());
+    let member = visitor.sign_in("ada@example.com", crate::support::PASSWORD).await;
+    member.sign_out().await;
+    assert_eq!(turn(app, &webhook, "one").await.unwrap(), Turn::Sent(2));
+    assert_eq!(turn(app, &webhook, "one").await.unwrap(), Turn::Sent(0));
+    let taken = receiver.taken();
+    assert_eq!(taken.len(), 1);
+    assert_eq!(events(&taken[0]), ids_after(&gateway, before).await);
+    let mut mac = Hmac::<Sha256>::new_from_slice(WEBHOOK_KEY).unwrap();
+    mac.update(format!("{}.{}.{}", taken[0].header("webhook-id"), taken[0].header("webhook-timestamp"), taken[0].body).as_bytes());
+    assert_eq!(taken[0].header("webhook-signature"), format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())));
+    // C15
+    assert!(!taken[0].body.contains(crate::support::PASSWORD) && !taken[0].body.contains(&member.tokens().access));
+    // One instance at a time: another one has its turn when the lease is over.
+    assert_eq!(turn(app, &webhook, "two").await.unwrap(), Turn::NotOurs);
+    gateway.advance(Duration::from_secs(31));
+    assert_eq!(turn(app, &webhook, "two").await.unwrap(), Turn::Sent(0));
+    assert_eq!(turn(app, &webhook, "one").await.unwrap(), Turn::NotOurs);
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_down_misses_nothing() {
+    let gateway = Gateway::start_with(|config| config.rate_limits.enabled = false).await;
+    let receiver = FakeSms::start(Mood::Answers(503, 0)).await;
+    let webhook = webhook(&receiver);
+    let app = gateway.app();
+    turn(app, &webhook, "one").await.unwrap();
+    let visitor = gateway.app_user();
+    visitor.becomes_member("ada@example.com").await;
+    // Whatever it says, and however it is silent: nothing is left out, and nobody is led elsewhere.
+    for mood in [Mood::Answers(503, 0), Mood::Answers(400, 0), Mood::Answers(410, 0), Mood::Redirects, Mood::Hangs, Mood::Babbles] {
+        receiver.becomes(mood);
+        // An answer without an end is one by its status; the rest of it is not read.
+        let expected = if mood == Mood::Babbles { Turn::Sent(3) } else { Turn::Failed };
+        assert_eq!(turn(app, &webhook, "one").await.unwrap(), expected, "{mood:?}");
+    }
+    let taken = receiver.taken();
+    let names: BTreeSet<&str> = taken.iter().map(|taken| taken.header("webhook-id")).collect();
+    assert_eq!(names.len(), 1, "each attempt has the same id");
+    assert!(taken.iter().all(|taken| taken.path == "audit"));
+    for _ in 0..120 {
+        visitor.try_sign_in("ada@example.com", "wrong").await;
+    }
+    receiver.becomes(Mood::Well);
+    let before = receiver.taken().len();
+    let all = ids_after(&gateway, 3).await;
+    assert_eq!(turn(app, &webhook, "one").await.unwrap(), Turn::Sent(100));
+    assert_eq!(turn(app, &webhook, "one").await.unwrap(), Turn::Sent(all.len() as u64 - 100));
+    assert_eq!(receiver.taken()[before..].iter().flat_map(|taken| events(taken)).collect::<Vec<_>>(), all);
+    gateway.expect_undelivered();
+}
+
+// By itself, and across a restart between the receiver's word and ours: at least once, each of them.
+#[tokio::test]
+async fn the_job_goes_on_where_it_was_after_a_restart() {
+    let receiver = FakeSms::start(Mood::Well).await;
+    let hook = settings(&receiver);
+    let forwarding = |config: &mut Config| config.audit.webhook = Some(hook.clone());
+    let gateway = Gateway::start_with(forwarding).await;
+    let arrive = async |wanted: Vec<String>| {
+        let patience = std::time::Instant::now() + Duration::from_secs(20);
+        loop {
+            let seen: BTreeSet<String> = receiver.taken().iter().flat_map(|taken| events(taken)).collect();
+            if wanted.iter().all(|id| seen.contains(id)) {
+                return;
+            }
+            assert!(std::time::Instant::now() < patience, "{} of {}", seen.len(), wanted.len());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    // Until it has begun.
+    let patience = std::time::Instant::now() + Duration::from_secs(20);
+    while postern::storage::leases::find_position(gateway.app().database.read(), "forward audit").await.unwrap().is_none() {
+        assert!(std::time::Instant::now() < patience);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    gateway.app_user().becomes_member("ada@example.com").await;
+    arrive(ids_after(&gateway, 0).await).await;
+    let beside = gateway.start_beside().await;
+    drop(gateway);
+    beside.app_user().becomes_member("eve@example.com").await;
+    let again = beside.start_beside_with(forwarding).await;
+    arrive(ids_after(&again, 0).await).await;
+}
+
+#[test]
+fn settings_are_checked() {
+    use postern::config::Sources;
+    let problems = |settings: &[(&str, &str)]| -> Vec<String> {
+        let all = [("POSTERN_DATA_DIR", "/nowhere")].iter().chain(settings).copied().collect::<Vec<_>>();
+        Config::read(&Sources::of(all)).problems.iter().map(ToString::to_string).collect()
+    };
+    let secret = ("POSTERN_AUDIT__WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    let url = |url| ("POSTERN_AUDIT__WEBHOOK_URL", url);
+    assert_eq!(problems(&[]), Vec::<String>::new());
+    assert_eq!(problems(&[url("https://siem.example.com/in"), secret]), Vec::<String>::new());
+    assert_eq!(problems(&[url("http://127.0.0.1:9/in"), secret]), Vec::<String>::new());
+    for (settings, word) in [
+        (vec![url("http://siem.example.com/in"), secret], "https"),
+        (vec![url("https://a:b@siem.example.com/in"), secret], "password"),
+        (vec![url("https://siem.example.com/in")], "webhook_secret"),
+        (vec![secret], "webhook_url"),
+        (vec![url("https://siem.example.com/in"), ("POSTERN_AUDIT__WEBHOOK_SECRET", "short")], "whsec_"),
+    ] {
+        let problems = problems(&settings);
+        assert!(problems.len() == 1 && problems[0].contains(word), "{problems:?}");
+    }
+}
