@@ -5,6 +5,7 @@ pub mod attempt_counters;
 pub mod audit;
 pub mod avatars;
 pub mod batch;
+pub mod coins;
 pub mod contact_rows;
 pub mod database;
 pub mod deletions;

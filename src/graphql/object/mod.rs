@@ -4,6 +4,7 @@ pub mod account_event;
 pub mod activity;
 pub mod auth_config;
 pub mod challenge;
+pub mod coin_entry;
 pub mod location;
 pub mod node;
 pub mod passkey;
