@@ -108,13 +108,14 @@ async fn an_invitation_to_a_contact_that_somebody_else_proved_is_dead() {
 }
 
 #[tokio::test]
-async fn it_ends_after_seven_days_and_with_the_account() {
+async fn it_ends_after_seven_days_and_does_nothing_for_a_suspended_account() {
     let gateway = without_buckets().await;
     let admin = administrator(&gateway).await;
     let (_, token) = invited(&gateway, &admin, json!({"email": "ada@example.com"})).await;
     gateway.advance(DAY * 7);
     gateway.visitor().try_reset_by_link(&token, CHOSEN).await.expect_problem("TOKEN_EXPIRED");
 
+    let admin = gateway.app_user().sign_in("admin@example.com", PASSWORD).await;
     // C17: who is suspended is told so by the right link only, and it is not used up.
     let (id, token) = invited(&gateway, &admin, json!({"email": "eve@example.com"})).await;
     let set = async |status| {
