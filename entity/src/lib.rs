@@ -5,6 +5,7 @@ pub mod attempt_counters;
 pub mod auth_providers;
 pub mod avatar_removals;
 pub mod channel;
+pub mod coin_entries;
 pub mod deployment;
 pub mod dev_inbox;
 pub mod known_devices;

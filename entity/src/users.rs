@@ -88,6 +88,10 @@ pub struct Model {
     pub totp_last_step: Option<i64>,
     /// What was sent to its contacts before this proves nothing any more.
     pub proofs_void_before: Option<Timestamp>,
+    /// Never negative.
+    pub coin_balance: i32,
+    /// All that was ever added.
+    pub total_earned_coins: i32,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -139,6 +143,8 @@ impl Model {
             totp_enabled_at: None,
             totp_last_step: None,
             proofs_void_before: None,
+            coin_balance: 0,
+            total_earned_coins: 0,
         }
     }
 }

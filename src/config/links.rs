@@ -11,6 +11,8 @@ pub struct Links {
     pub sign_in_ttl: Duration,
     /// One that sets a new password.
     pub password_reset_ttl: Duration,
+    /// One by which somebody who was made an account chooses its password.
+    pub invitation_ttl: Duration,
     /// One that ends a lockout.
     pub unlock_ttl: Duration,
     /// One that ends a session.
@@ -25,6 +27,11 @@ impl Links {
                 "links.password_reset_ttl",
                 Duration::from_mins(30),
                 "How long a link that sets a new password lives.",
+            ),
+            invitation_ttl: reader.duration(
+                "links.invitation_ttl",
+                Duration::from_hours(7 * 24),
+                "How long the link of an invitation lives.",
             ),
             unlock_ttl: reader.duration("links.unlock_ttl", Duration::from_hours(24), "How long a link that ends a lockout lives."),
             disown_ttl: reader.duration(

@@ -1,6 +1,7 @@
 //! Rules: pure, no I/O, `now` is an argument.
 
 pub mod code;
+pub mod coins;
 pub mod contact;
 pub mod device;
 mod email;
@@ -16,5 +17,6 @@ pub mod provider_person;
 mod qr_code;
 pub mod recovery_code;
 pub mod totp;
+pub mod user_metadata;
 pub mod username;
 pub mod ways_in;

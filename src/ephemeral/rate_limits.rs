@@ -233,6 +233,15 @@ impl RateLimits {
         let buckets = if rule == Rule::RequestsPerIp { &self.requests } else { &self.seen };
         buckets.pour((rule, subject), self.limits.of(rule), now)
     }
+
+    /// Tells whether [`RateLimits::take_local`] would refuse, and takes nothing.
+    pub fn probe_local(&self, rule: Rule, subject: &str, now: Timestamp) -> Result<(), RateLimited> {
+        if !self.limits.enabled {
+            return Ok(());
+        }
+        let buckets = if rule == Rule::RequestsPerIp { &self.requests } else { &self.seen };
+        buckets.probe((rule, subject), self.limits.of(rule), now)
+    }
 }
 
 impl fmt::Debug for RateLimits {

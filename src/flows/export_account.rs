@@ -21,7 +21,7 @@ use crate::{
         account_events::{self, Position},
         attempt_counters,
         audit::{self, Entry},
-        contact_rows,
+        coins, contact_rows,
         error::StorageError,
         identities, known_devices, link_tokens, messages, passkeys, password_reset_attempts, recovery_codes,
         sessions::{self, Filter, Window},
@@ -59,6 +59,7 @@ pub async fn run(app: &App, caller: &Caller) -> Result<Value, Failure<Refusal>> 
         "messages": parts::list(&[messages::list_of_user(db, id).await?, before.messages].concat(), parts::message),
         "passwordResetAttempts":
             parts::list(&[password_reset_attempts::list_of_user(db, id).await?, before.reset_attempts].concat(), parts::reset_attempt),
+        "coinEntries": parts::list(&all_coin_entries(app, id).await?, parts::coin_entry),
         "failedAttempts": parts::list(&attempt_counters::list_of_user(db, id).await?, parts::counter),
         "activity": parts::list(&all_activity(app, id).await?, |row| parts::activity(row, id)),
         "events": parts::list(&all_events(app, id).await?, parts::event),
@@ -74,6 +75,21 @@ async fn all_sessions(app: &App, user_id: Uuid, now: Timestamp) -> Result<Vec<en
         let page = sessions::list(app.database.read(), &filter, window, now).await?;
         let is_last = (page.len() as u64) < PAGE;
         after = page.last().map(|session| (session.created_at, session.id));
+        all.extend(page);
+        if is_last {
+            return Ok(all);
+        }
+    }
+}
+
+async fn all_coin_entries(app: &App, user_id: Uuid) -> Result<Vec<entity::coin_entries::Model>, StorageError> {
+    let mut all = Vec::new();
+    let mut after = None;
+    loop {
+        let window = audit::Window { after, before: None, from_end: false, limit: PAGE };
+        let page = coins::list(app.database.read(), user_id, window).await?;
+        let is_last = (page.len() as u64) < PAGE;
+        after = page.last().map(|entry| entry.seq);
         all.extend(page);
         if is_last {
             return Ok(all);

@@ -64,6 +64,19 @@ pub async fn take<R>(app: &App, asker: Option<&Asker>, (budget, number): (Budget
     shares.extend(asker.map(|asker| (Rule::SmsPerBlock, block_subject(asker.ip))));
     shares.extend(Phone::parse(number, None).map(|phone| (Rule::SmsPerCountry, phone.country_code().to_owned())));
     shares.push((Rule::SmsInAll, "all".to_owned()));
+    take_shares(app, shares, now).await
+}
+
+/// The same for a link that an administrator sends to `number`. What strangers ask for there has shares of its own, so that nobody can keep an
+/// invitation from arriving.
+pub async fn take_for_link<R>(app: &App, number: &str, now: Timestamp) -> Result<(), Failure<R>> {
+    let mut shares = vec![(Rule::SmsPerNumber, format!("link:{}", lockout::contact_limit_name(app, number)))];
+    shares.extend(Phone::parse(number, None).map(|phone| (Rule::SmsPerCountry, phone.country_code().to_owned())));
+    shares.push((Rule::SmsInAll, "all".to_owned()));
+    take_shares(app, shares, now).await
+}
+
+async fn take_shares<R>(app: &App, shares: Vec<(Rule, String)>, now: Timestamp) -> Result<(), Failure<R>> {
     for (rule, subject) in shares {
         if let Err(limited) = app.rate_limits.take_counted(rule, &subject, now).await? {
             note(rule, &subject);

@@ -1,5 +1,6 @@
 //! What a person does: one verb per file.
 
+pub mod adjust_coins;
 pub mod ask_for_code;
 pub mod audit_record;
 pub mod authenticate;
@@ -24,6 +25,7 @@ pub mod confirm_sign_up;
 pub mod confirm_totp_enrollment;
 pub mod create_admin;
 pub mod create_machine_token;
+pub mod create_user;
 pub mod delete_account;
 pub mod delete_passkey;
 pub mod disable_totp;
@@ -53,6 +55,7 @@ pub mod make_account;
 pub mod notify;
 pub mod oauth_trip;
 pub mod passkey_assertion;
+pub mod password_link;
 pub mod proof;
 pub mod prove_password;
 pub mod provider_identity;
@@ -78,6 +81,7 @@ pub mod revoke_machine_token;
 pub mod revoke_sessions;
 pub mod second_step;
 pub mod send_code;
+pub mod send_password_link;
 pub mod set_password;
 pub mod sign_in;
 pub mod sign_in_by_contact;

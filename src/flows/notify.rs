@@ -27,6 +27,11 @@ pub fn locale(app: &App, caller: &Caller, user: Option<&users::Model>) -> String
     first_known(app, caller.locale.as_deref().into_iter().chain(users_own))
 }
 
+/// The language of a message that somebody else asked for: the user's, else the deployment's.
+pub fn own_locale(app: &App, user: &users::Model) -> String {
+    first_known(app, user.locale.as_deref().into_iter())
+}
+
 fn first_known<'a>(app: &App, mut wishes: impl Iterator<Item = &'a str>) -> String {
     let wish = wishes.find(|wish| {
         let primary = wish.split(['-', '_']).next().unwrap_or_default();
@@ -47,7 +52,7 @@ pub fn all_contacts(app: &App, caller: &Caller, user: &users::Model, template: &
 
 /// The same where no request asked for it.
 pub fn all_contacts_unasked(app: &App, user: &users::Model, template: &Template, now: Timestamp) -> Vec<NewMessage> {
-    in_language(app, user, template, &first_known(app, user.locale.as_deref().into_iter()), now)
+    in_language(app, user, template, &own_locale(app, user), now)
 }
 
 fn in_language(app: &App, user: &users::Model, template: &Template, locale: &str, now: Timestamp) -> Vec<NewMessage> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use entity::{
     Channel,
     link_tokens::{self, Purpose},
+    users,
 };
 use uuid::Uuid;
 
@@ -85,12 +86,25 @@ pub async fn check(
     checked.map(Proof::Code).map_err(|failure| (user_id, failure.map(Refusal::from)))
 }
 
+/// The links that set a password.
+const OF_PASSWORDS: [Purpose; 2] = [Purpose::PasswordReset, Purpose::Invitation];
+
 /// Looks at the token of a link, and uses nothing up.
 pub async fn find_link(app: &App, token: &str, purpose: Purpose, now: Timestamp) -> Result<link_tokens::Model, Failure<Refusal>> {
+    find_link_of(app, token, &[purpose], now).await
+}
+
+/// The same for a link that sets a password: a reset's or an invitation's.
+pub async fn find_password_link(app: &App, token: &str, now: Timestamp) -> Result<link_tokens::Model, Failure<Refusal>> {
+    find_link_of(app, token, &OF_PASSWORDS, now).await
+}
+
+async fn find_link_of(app: &App, token: &str, purposes: &[Purpose], now: Timestamp) -> Result<link_tokens::Model, Failure<Refusal>> {
     let invalid = || Failure::Refused(Refusal::TokenInvalid);
     let hash = OpaqueToken::parse(token).ok_or_else(invalid)?;
     let found = links::find_by_hash(app.database.read(), &hash).await?;
-    let link = found.filter(|link| link.purpose == purpose && link.user_id.is_some() && link.used_at.is_none()).ok_or_else(invalid)?;
+    let link =
+        found.filter(|link| purposes.contains(&link.purpose) && link.user_id.is_some() && link.used_at.is_none()).ok_or_else(invalid)?;
     if link.expires_at <= now { Err(Failure::Refused(Refusal::TokenExpired)) } else { Ok(link) }
 }
 
@@ -115,8 +129,22 @@ impl Proof {
     pub fn contact(&self) -> ProvedContact<'_> {
         match self {
             Self::Code(challenge) => ProvedContact { channel: challenge.channel, contact: &challenge.contact, since: challenge.created_at },
-            Self::Link(link) => ProvedContact { channel: Channel::Email, contact: &link.contact, since: link.created_at },
+            Self::Link(link) => {
+                let channel = if link.contact.contains('@') { Channel::Email } else { Channel::Sms };
+                ProvedContact { channel, contact: &link.contact, since: link.created_at }
+            }
         }
+    }
+
+    /// Whether it is an invitation: then it also proves the contact that it was sent to.
+    pub const fn is_invitation(&self) -> bool {
+        matches!(self, Self::Link(link_tokens::Model { purpose: Purpose::Invitation, .. }))
+    }
+
+    /// Whether it still speaks for an account, seen in memory. A contact that an invitation went to need not be proved yet.
+    pub fn speaks_for(&self, user: &users::Model) -> bool {
+        let proved = self.contact();
+        if self.is_invitation() { proved.is_held_by(user) } else { proved.speaks_for(user) }
     }
 
     /// What somebody is told whose proof does not hold any more.

@@ -1,10 +1,11 @@
-//! Sets a new password with the link or the code of a reset. It signs nobody in.
+//! Sets a new password with the link or the code of a reset, or the link of an invitation. It signs nobody in.
 //!
 //! 1. Link or code must be right; the code is counted before it is checked.
 //! 2. Only then the new password is judged, and whether the account may be used is told. Neither uses anything up.
-//! 3. One change: the password, the proof spent, and the end of every session, trust, link and lock. Of many at once one succeeds.
+//! 3. One change: the contact of an invitation proved, which wipes nothing, the password, the proof spent, and the end of every session, trust, link and lock. Of many at once one succeeds.
 
-use entity::{account_events::Kind, link_tokens, user_audit_log::Category, user_sessions::Actor, users};
+use entity::{Channel, account_events::Kind, user_audit_log::Category, user_sessions::Actor, users};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{
@@ -15,6 +16,7 @@ use super::{
     failure::Failure,
     lockout,
     proof::{self, Proof},
+    release_contact::{self, Holders},
     revoke_sessions,
     sign_in::{self, refused_by_status},
     sign_up::judge_password,
@@ -33,7 +35,7 @@ use crate::{
         audit::Entry,
         password_reset_attempts as attempts,
         sessions::{Ending, Which},
-        users as storage,
+        user_contacts, users as storage,
     },
 };
 
@@ -71,6 +73,8 @@ pub enum Refusal {
     Proof(proof::Refusal),
     /// It was right, but the account may not be used.
     Account(sign_in::Refusal),
+    /// It was right, but another account has proved the contact meanwhile.
+    Taken(Channel),
     /// The new password is too short or too long.
     Password(PasswordRefusal),
     /// It is too easily guessed.
@@ -83,6 +87,8 @@ impl Refusal {
         match self {
             Self::Proof(refusal) => Some(refusal.code()),
             Self::Account(refusal) => Some(refusal.code()),
+            Self::Taken(Channel::Email) => Some("EMAIL_TAKEN"),
+            Self::Taken(Channel::Sms) => Some("PHONE_TAKEN"),
             Self::Password(_) | Self::Weak(_) => None,
         }
     }
@@ -122,7 +128,7 @@ async fn prove_and_reset(app: &App, caller: &Caller, input: Input) -> Result<Out
 async fn check(app: &App, caller: &Caller, given: Given, now: Timestamp) -> Result<Proof, (Option<Uuid>, Failure<proof::Refusal>)> {
     match given {
         Given::Token(token) => {
-            let link = proof::find_link(app, &token, link_tokens::Purpose::PasswordReset, now).await;
+            let link = proof::find_password_link(app, &token, now).await;
             link.map(Proof::Link).map_err(|failure| (None, failure))
         }
         Given::Code { challenge_id, code } => proof::check(app, caller, (&challenge_id, &code), Purpose::PasswordReset, now).await,
@@ -132,7 +138,7 @@ async fn check(app: &App, caller: &Caller, given: Given, now: Timestamp) -> Resu
 async fn reset(app: &App, caller: &Caller, proof: &Proof, new: Password, now: Timestamp) -> Result<Outcome, Failure<Refusal>> {
     let gone = || Failure::Refused(Refusal::Proof(proof.gone()));
     let user = storage::find_by_id(app.database.write(), proof.user_id().unwrap_or_default()).await?;
-    let user = user.filter(|user| proof.contact().speaks_for(user)).ok_or_else(gone)?;
+    let user = user.filter(|user| proof.speaks_for(user)).ok_or_else(gone)?;
     if let Some(refusal) = refused_by_status(user.status) {
         return Err(Failure::Refused(Refusal::Account(refusal)));
     }
@@ -141,6 +147,9 @@ async fn reset(app: &App, caller: &Caller, proof: &Proof, new: Password, now: Ti
     }
     let hash = app.passwords.hash(new).await?;
     let mut change = Change::begin(app, caller, now).await?;
+    if proof.is_invitation() {
+        accept(&mut change, user.id, proof).await?;
+    }
     // The account first: every flow takes its row before the tokens, so that no two wait for each other.
     if !storage::reset_password(change.db(), user.id, proof.contact(), &hash, now).await? || !proof.spend(app, &change).await? {
         return Err(gone());
@@ -153,10 +162,30 @@ async fn reset(app: &App, caller: &Caller, proof: &Proof, new: Password, now: Ti
     if let Some(attempt) = attempt_of(proof) {
         attempts::mark_success(change.db(), attempt).await?;
     }
-    change.audit(Entry::success("password_reset", Category::Security, Some(user.id)));
+    change.audit(Entry::success("password_reset", Category::Security, Some(user.id)).with(json!({ "invitation": proof.is_invitation() })));
     change.commit().await?;
     void_proofs::show(app, challenges, now).await;
     Ok(Outcome { revoked })
+}
+
+/// Proves the contact that an invitation went to, where that is not done. Others who hold it without a proof lose it, and nothing else.
+async fn accept(change: &mut Change<'_>, user_id: Uuid, proof: &Proof) -> Result<(), Failure<Refusal>> {
+    let contact = (proof.contact().channel, proof.contact().contact);
+    change.lock("contact", contact.1).await?;
+    let proved = user_contacts::verify(change.db(), user_id, contact, change.now).await.map_err(|error| {
+        if error.is_conflict_on("users", "email") || error.is_conflict_on("users", "phone") {
+            Failure::Refused(Refusal::Taken(contact.0))
+        } else {
+            error.into()
+        }
+    })?;
+    if proved {
+        release_contact::run(change, contact, user_id, Holders::Keep).await?;
+        change.tell(if contact.0 == Channel::Email { Kind::EmailVerified } else { Kind::PhoneVerified }, user_id);
+        let metadata = json!({ "channel": contact.0.as_str(), "invitation": true });
+        change.audit(Entry::success("contact_verification", Category::Account, Some(user_id)).with(metadata));
+    }
+    Ok(())
 }
 
 /// Ends a lockout in a change: every failure is forgotten, and who listens is told if there was a lock. Says whether there was.

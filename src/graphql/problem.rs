@@ -2,14 +2,17 @@
 //! until it has a code.
 #![expect(clippy::unused_async, reason = "the library takes only asynchronous resolvers")]
 
+mod coins;
 mod contacts;
 mod factors;
+mod invitations;
 mod passkeys;
 mod providers;
 
 use std::time::Duration;
 
 use async_graphql::{Context, Enum, Error, Object, Result};
+use entity::Channel;
 
 use super::{context::ContextExt, error};
 use crate::{
@@ -513,6 +516,8 @@ impl From<reset_password::Refusal> for Problem {
         match refusal {
             reset_password::Refusal::Proof(refusal) => of_proof(refusal, PROOF_TOKEN, PROOF_CODE),
             reset_password::Refusal::Account(refusal) => refusal.into(),
+            reset_password::Refusal::Taken(Channel::Email) => Self::new(ProblemCode::EmailTaken),
+            reset_password::Refusal::Taken(Channel::Sms) => Self::new(ProblemCode::PhoneTaken),
             reset_password::Refusal::Password(refusal) => of_password(refusal, NEW_PASSWORD),
             reset_password::Refusal::Weak(weakness) => of_weakness(weakness, NEW_PASSWORD),
         }

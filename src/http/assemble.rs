@@ -17,7 +17,8 @@ use super::{
     avatars,
     cookies::CookieStyle,
     dev_inbox::{self, DevInbox},
-    gateway::{Admission, Gateway, HttpSettings, SocketSettings},
+    forward_auth,
+    gateway::{Admission, Admit, Gateway, HttpSettings, SocketSettings},
     health::{self, Health, Need},
     jwks,
     message_previews::{self, Previews},
@@ -29,7 +30,10 @@ use super::{
 use crate::{
     app::App,
     config::{Config, Mode},
-    ephemeral::rate_limits::{Rule, ip_subject},
+    ephemeral::{
+        RateLimited,
+        rate_limits::{Rule, ip_subject},
+    },
     events::Events,
     flows::{
         authenticate,
@@ -99,6 +103,7 @@ pub fn assemble(app: &Arc<App>, metrics: Metrics, closing: CancellationToken) ->
     let open = jwks::routes(Arc::new(move || keys.signing_keys.keys().jwks(keys.clock.now()))).merge(avatars::routes(app.pictures.clone()));
     let mut routes = router::graphql_routes(&gateway)
         .merge(router::admitting(open, &gateway))
+        .merge(forward_auth::routes(&gateway, looking(app)))
         .merge(health::routes(Arc::new(health(app, metrics, closing))))
         .merge(pages::routes(app, &gateway)?)
         .merge(oauth::routes(app, &gateway)?);
@@ -165,10 +170,20 @@ fn count(number: u32) -> usize {
 }
 
 fn admit(app: &App, ip: IpAddr) -> Admission {
+    judge(app, ip, |subject| app.rate_limits.take_local(Rule::RequestsPerIp, subject, app.clock.now()))
+}
+
+/// The same question, which counts nothing.
+fn looking(app: &Arc<App>) -> Admit {
+    let app = Arc::clone(app);
+    Arc::new(move |ip| judge(&app, ip, |subject| app.rate_limits.probe_local(Rule::RequestsPerIp, subject, app.clock.now())))
+}
+
+fn judge(app: &App, ip: IpAddr, ask: impl FnOnce(&str) -> Result<(), RateLimited>) -> Admission {
     if app.config.rate_limits.denied.iter().any(|network| network.contains(&ip)) {
         return Admission::Denied;
     }
-    match app.rate_limits.take_local(Rule::RequestsPerIp, &ip_subject(ip), app.clock.now()) {
+    match ask(&ip_subject(ip)) {
         Ok(()) => Admission::Allowed,
         Err(limited) => Admission::Limited { retry_after: limited.retry_after },
     }

@@ -5,11 +5,16 @@ use std::net::IpAddr;
 use axum::http::HeaderMap;
 use ipnet::IpNet;
 
+/// Whether a peer is a proxy that the settings trust.
+pub fn is_trusted(peer: IpAddr, trusted: &[IpNet]) -> bool {
+    let peer = peer.to_canonical();
+    trusted.iter().any(|network| network.contains(&peer))
+}
+
 /// Finds the client's address. `X-Forwarded-For` is read from the right, and only as far as trusted proxies wrote it.
 pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
     let mut address = peer.to_canonical();
-    if trusted.is_empty() || !is_trusted(&address) {
+    if !is_trusted(address, trusted) {
         return address;
     }
     let forwarded: Vec<_> = headers.get_all("x-forwarded-for").iter().collect();
@@ -19,7 +24,7 @@ pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> I
             // What cannot be read was not written by a proxy of ours: the last hop that could be is the best that is known.
             let Some(hop) = parse_hop(hop.trim()) else { return address };
             address = hop;
-            if !is_trusted(&address) {
+            if !is_trusted(address, trusted) {
                 return address;
             }
         }

@@ -42,6 +42,17 @@ pub enum Admission {
     Denied,
 }
 
+impl Admission {
+    /// Why it may not.
+    pub fn into_result(self) -> Result<(), Error> {
+        match self {
+            Self::Allowed => Ok(()),
+            Self::Limited { retry_after } => Err(error::rate_limited(retry_after)),
+            Self::Denied => Err(error::forbidden_because("ADDRESS_DENIED")),
+        }
+    }
+}
+
 /// Asked once per request and once per operation on a socket.
 pub type Admit = Arc<dyn Fn(IpAddr) -> Admission + Send + Sync>;
 
@@ -172,11 +183,7 @@ impl<E> Gateway<E> {
 
     /// Refuses an address that asks too often or is denied.
     pub fn admitted(&self, ip: IpAddr) -> Result<(), Error> {
-        match (self.admit)(ip) {
-            Admission::Allowed => Ok(()),
-            Admission::Limited { retry_after } => Err(error::rate_limited(retry_after)),
-            Admission::Denied => Err(error::forbidden_because("ADDRESS_DENIED")),
-        }
+        (self.admit)(ip).into_result()
     }
 
     /// Reads what a request presents.

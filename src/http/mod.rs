@@ -7,6 +7,7 @@ pub mod avatars;
 pub mod client_address;
 pub mod cookies;
 pub mod dev_inbox;
+pub mod forward_auth;
 pub mod gateway;
 pub mod graphiql;
 pub mod graphql;

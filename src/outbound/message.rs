@@ -53,6 +53,18 @@ pub enum Template {
         /// The challenge that the code answers.
         challenge_id: Uuid,
     },
+    /// An administrator made an account; with the link its password is chosen.
+    Invitation {
+        /// The end of the link.
+        #[serde(with = "millis")]
+        until: Timestamp,
+    },
+    /// An administrator wants the owner to choose another password; with the link that is done.
+    PasswordLink {
+        /// The end of the link.
+        #[serde(with = "millis")]
+        until: Timestamp,
+    },
     /// Code that makes a session recent.
     ReauthenticationCode {
         /// The challenge that the code answers.
@@ -155,6 +167,8 @@ impl Template {
             Self::RefreshTokenReused(_) => "refresh_token_reused",
             Self::SignInCode { .. } => "sign_in_code",
             Self::PasswordReset { .. } => "password_reset",
+            Self::Invitation { .. } => "invitation",
+            Self::PasswordLink { .. } => "password_link",
             Self::ReauthenticationCode { .. } => "reauthentication_code",
             Self::EmailChangeCode { .. } => "email_change_code",
             Self::EmailChangeTaken {} => "email_change_taken",
@@ -204,7 +218,7 @@ impl Template {
             Self::NewDevice(_) => Some("/end-session"),
             Self::AccountLocked { .. } => Some("/unlock"),
             Self::SignInCode { .. } => Some("/sign-in"),
-            Self::PasswordReset { .. } => Some("/reset-password"),
+            Self::PasswordReset { .. } | Self::Invitation { .. } | Self::PasswordLink { .. } => Some("/reset-password"),
             Self::EmailChangeRequested(_) | Self::EmailChanged(_) => Some("/cancel-email-change"),
             Self::SignUpContactTaken {}
             | Self::AccountCreated {}
@@ -234,6 +248,12 @@ impl Template {
         }
     }
 
+    /// Whether a text message carries the link too: nobody waits for a code that could be typed instead.
+    #[must_use]
+    pub const fn texts_link(&self) -> bool {
+        matches!(self, Self::Invitation { .. } | Self::PasswordLink { .. })
+    }
+
     /// The challenge that goes with the link.
     #[must_use]
     pub const fn challenge_id(&self) -> Option<Uuid> {
@@ -251,6 +271,8 @@ impl Template {
             | Self::PasswordChanged(_)
             | Self::AccountLocked { .. }
             | Self::RefreshTokenReused(_)
+            | Self::Invitation { .. }
+            | Self::PasswordLink { .. }
             | Self::EmailChangeTaken {}
             | Self::EmailChangeRequested(_)
             | Self::EmailChanged(_)

@@ -105,7 +105,7 @@ impl Renderer {
 
         match draft.channel {
             Channel::Sms => {
-                Ok(Rendered { subject: None, text: one_line(&text_of("sms")?), html: None, code: draft.secret.code.clone(), link: None })
+                Ok(Rendered { subject: None, text: one_line(&text_of("sms")?), html: None, code: draft.secret.code.clone(), link })
             }
             Channel::Email => {
                 let mut common = self.environment.get_template(&format!("{}/common.txt", language.tag()))?.render_captured(facts)?;
@@ -153,7 +153,11 @@ impl Renderer {
     /// What the texts of a message can name: nothing that this kind of message does not have.
     fn facts(&self, draft: &Draft<'_>, seen: &Seen) -> BTreeMap<&'static str, Value> {
         let mut facts = BTreeMap::from([("product", Value::from(self.product.as_str())), ("minutes", Value::from(self.code_minutes))]);
-        facts.insert("has_link", Value::from(self.link(draft).is_some()));
+        let link = self.link(draft);
+        facts.insert("has_link", Value::from(link.is_some()));
+        if draft.template.texts_link() {
+            facts.insert("link", Value::from(link.unwrap_or_default()));
+        }
         if draft.template.challenge_id().is_some() {
             facts.insert("code", Value::from(draft.secret.code.as_deref().unwrap_or_default()));
         }
@@ -168,11 +172,12 @@ impl Renderer {
     }
 
     /// `{public_url}/verify-email?token=…&challenge=…`, or a page of the deployment's own with the same behind `#`, which its scripts read and no
-    /// server is told; by e-mail only.
+    /// server is told; by text message only where the message is nothing without it.
     fn link(&self, draft: &Draft<'_>) -> Option<String> {
-        let (Channel::Email, Some(page), Some(token)) = (draft.channel, draft.template.link_path(), &draft.secret.link_token) else {
+        if draft.channel == Channel::Sms && !draft.template.texts_link() {
             return None;
-        };
+        }
+        let (Some(page), Some(token)) = (draft.template.link_path(), &draft.secret.link_token) else { return None };
         let mut values = form_urlencoded::Serializer::new(String::new());
         values.append_pair("token", token);
         if let Some(challenge_id) = draft.template.challenge_id() {
@@ -227,9 +232,11 @@ impl Seen {
             Template::ProviderLinked { provider, sighting } | Template::ProviderUnlinked { provider, sighting } => {
                 Self { provider: inert(provider), ..Self::at(sighting) }
             }
-            Template::AccountLocked { until } | Template::SecondFactorLocked { until } | Template::DeletionScheduled { until } => {
-                Self { until: minute(*until), ..Self::default() }
-            }
+            Template::AccountLocked { until }
+            | Template::SecondFactorLocked { until }
+            | Template::DeletionScheduled { until }
+            | Template::Invitation { until }
+            | Template::PasswordLink { until } => Self { until: minute(*until), ..Self::default() },
             Template::SignUpCode { .. }
             | Template::SignUpContactTaken {}
             | Template::AccountCreated {}
@@ -317,7 +324,8 @@ mod tests {
                         assert_eq!(rendered.html.is_some_and(|html| html.contains("123456")), rendered.text.contains("123456"));
                     } else {
                         assert_eq!(rendered.html, None);
-                        assert_eq!(rendered.link, None);
+                        assert_eq!(rendered.link.is_some(), template.texts_link());
+                        assert!(rendered.link.is_none_or(|link| rendered.text.contains(&link)));
                         assert_eq!(rendered.text.contains("123456"), template.challenge_id().is_some(), "{}", rendered.text);
                     }
                 }

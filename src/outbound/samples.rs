@@ -27,6 +27,8 @@ pub fn one_of_each() -> Vec<Template> {
         Template::RefreshTokenReused(sighting.clone()),
         Template::SignInCode { challenge_id },
         Template::PasswordReset { challenge_id },
+        Template::Invitation { until: at },
+        Template::PasswordLink { until: at },
         Template::ReauthenticationCode { challenge_id },
         Template::EmailChangeCode { challenge_id },
         Template::EmailChangeTaken {},

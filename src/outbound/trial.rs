@@ -134,6 +134,8 @@ fn look(rendered: &Rendered, template: &Template, language: Language, problems: 
                 problems.insert(format!("{file}: the block sms is empty"));
             } else if needs_code && !rendered.text.contains(CODE) {
                 problems.insert(format!("{file}: the block sms does not show {{{{ code }}}}"));
+            } else if rendered.link.as_ref().is_some_and(|link| !rendered.text.contains(link)) {
+                problems.insert(format!("{file}: the block sms does not show {{{{ link }}}}"));
             }
         }
     }

@@ -9,6 +9,7 @@ mod audit_row;
 pub mod audit_search;
 pub mod avatars;
 pub mod batch;
+pub mod coins;
 pub mod contact_rows;
 pub mod database;
 pub mod deletions;

@@ -290,12 +290,21 @@ impl ProvedContact<'_> {
     /// Whether it still speaks for an account, seen in memory.
     #[must_use]
     pub fn speaks_for(&self, user: &users::Model) -> bool {
-        let (contact, verified_at) = match self.channel {
-            Channel::Email => (&user.email, user.email_verified_at),
-            Channel::Sms => (&user.phone, user.phone_verified_at),
+        let verified_at = match self.channel {
+            Channel::Email => user.email_verified_at,
+            Channel::Sms => user.phone_verified_at,
         };
-        let is_theirs = verified_at.is_some() && contact.as_deref() == Some(self.contact);
-        is_theirs && counts_proof_since(user, self.since)
+        verified_at.is_some() && self.is_held_by(user)
+    }
+
+    /// The same where the account need not have proved the contact before.
+    #[must_use]
+    pub fn is_held_by(&self, user: &users::Model) -> bool {
+        let contact = match self.channel {
+            Channel::Email => &user.email,
+            Channel::Sms => &user.phone,
+        };
+        contact.as_deref() == Some(self.contact) && counts_proof_since(user, self.since)
     }
 
     /// The same for the database, of an account that may be used.

@@ -1,7 +1,7 @@
 //! How each row looks in the document: column by column, so that nothing gets out by accident.
 
 use entity::{
-    Timestamp, account_events, attempt_counters, auth_providers, known_devices, link_tokens, messages, passkey_credentials,
+    Timestamp, account_events, attempt_counters, auth_providers, coin_entries, known_devices, link_tokens, messages, passkey_credentials,
     password_reset_attempts, recovery_codes, user_audit_log, user_sessions, users,
 };
 use sea_orm::ActiveEnum;
@@ -53,6 +53,8 @@ pub(super) fn account(user: &users::Model, public_base: &str) -> Value {
         "lastSignInAt": at(user.last_login_at),
         "deletionScheduledAt": at(user.deletion_scheduled_at),
         "proofsVoidBefore": at(user.proofs_void_before),
+        "coinBalance": user.coin_balance,
+        "totalEarnedCoins": user.total_earned_coins,
         "metadata": user.metadata,
         "createdAt": at(user.created_at),
         "updatedAt": at(user.updated_at),
@@ -169,6 +171,19 @@ pub(super) fn reset_attempt(attempt: &password_reset_attempts::Model) -> Value {
         "userAgent": attempt.user_agent,
         "success": attempt.success,
         "createdAt": at(attempt.created_at),
+    })
+}
+
+/// An entry of coins. Which administrator made it is not told.
+pub(super) fn coin_entry(entry: &coin_entries::Model) -> Value {
+    json!({
+        "id": entry.id,
+        "amount": entry.amount,
+        "balanceAfter": entry.balance_after,
+        "reason": entry.reason,
+        "idempotencyKey": entry.idempotency_key,
+        "actor": word(&entry.actor),
+        "createdAt": at(entry.created_at),
     })
 }
 

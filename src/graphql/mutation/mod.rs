@@ -3,7 +3,9 @@
 use async_graphql::MergedObject;
 
 mod avatar;
+mod coins;
 mod contacts;
+mod invitations;
 mod leaving;
 mod passkey;
 mod password;
@@ -28,4 +30,6 @@ pub struct Mutation(
     avatar::AvatarMutation,
     second_factors::SecondFactorMutation,
     provider::ProviderMutation,
+    coins::CoinMutation,
+    invitations::InvitationMutation,
 );

@@ -7,6 +7,7 @@ pub mod audit_event_connection;
 pub mod auth_config;
 pub mod challenge;
 pub mod failed_sign_ins;
+pub mod coin_entry;
 pub mod location;
 pub mod migration;
 pub mod node;

@@ -8,6 +8,7 @@ use entity::{attempt_counters, users};
 
 use super::{
     activity::ActivityConnection,
+    coin_entry::CoinEntryConnection,
     passkey::Passkey,
     pending_contact::PendingContact,
     session_connection::{SessionConnection, SessionFilter},
@@ -191,6 +192,25 @@ impl User {
 
     async fn failed_sign_in_attempts(&self, ctx: &Context<'_>) -> Result<i32> {
         Ok(self.password_counter(ctx).await?.map_or(0, |counter| counter.total))
+    }
+
+    async fn coin_balance(&self) -> i32 {
+        self.0.coin_balance
+    }
+
+    async fn total_earned_coins(&self) -> i32 {
+        self.0.total_earned_coins
+    }
+
+    async fn coin_entries(
+        &self,
+        ctx: &Context<'_>,
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Result<CoinEntryConnection> {
+        CoinEntryConnection::of_user(ctx, self.0.id, PageArguments { first, after, last, before }).await
     }
 
     async fn has_password(&self) -> bool {

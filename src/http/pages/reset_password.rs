@@ -1,7 +1,6 @@
 //! `/reset-password`: chooses a new password by the link of a message, and sends such a message where another page offers it.
 
 use async_trait::async_trait;
-use entity::link_tokens::Purpose;
 
 use super::{
     form::Form,
@@ -38,9 +37,10 @@ impl Page for ResetPassword {
     }
 
     async fn look(&self, visit: &Visit<'_>, _: Met<'_>) -> Result<View, Trouble> {
-        let looked = settle("look_at_link", look_at_link::run(visit.app, &visit.token, Purpose::PasswordReset).await)??;
+        let looked = settle("look_at_link", look_at_link::for_password(visit.app, &visit.token).await)??;
         let fields = Ask::by_link(PATH, &visit.token).field(Field::new_password(NEW)).field(Field::new_password(REPEATED));
-        let view = View::of("reset_password", "ask").about("account", looked.contact.clone()).for_owner(looked.locale);
+        let state = if looked.is_invitation { "invited" } else { "ask" };
+        let view = View::of("reset_password", state).about("account", looked.contact.clone()).for_owner(looked.locale);
         Ok(view.asking(fields.of_account(looked.contact)))
     }
 
