@@ -1,6 +1,7 @@
 //! What a person does: one verb per file.
 
 pub mod ask_for_code;
+pub mod assess_risk;
 pub mod authenticate;
 pub mod avatar;
 pub mod begin_oauth;

@@ -4,5 +4,6 @@ pub mod clean_up;
 pub mod deliver_messages;
 pub mod end_overdue_sessions;
 pub mod note_activity;
+pub mod reload_places;
 pub mod reseal_seeds;
 pub mod sweep_avatars;

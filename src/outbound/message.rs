@@ -58,6 +58,13 @@ pub enum Template {
         /// The challenge that the code answers.
         challenge_id: Uuid,
     },
+    /// Code of a sign-in that looks risky.
+    RiskCode {
+        /// The challenge that the code answers.
+        challenge_id: Uuid,
+    },
+    /// A session became suspicious; with a link token, it carries the link that ends it.
+    UnusualActivity(Sighting),
     /// Code that proves a new address.
     EmailChangeCode {
         /// The challenge that the code answers.
@@ -156,6 +163,8 @@ impl Template {
             Self::SignInCode { .. } => "sign_in_code",
             Self::PasswordReset { .. } => "password_reset",
             Self::ReauthenticationCode { .. } => "reauthentication_code",
+            Self::RiskCode { .. } => "risk_code",
+            Self::UnusualActivity(_) => "unusual_activity",
             Self::EmailChangeCode { .. } => "email_change_code",
             Self::EmailChangeTaken {} => "email_change_taken",
             Self::EmailChangeRequested(_) => "email_change_requested",
@@ -201,7 +210,7 @@ impl Template {
     pub const fn link_path(&self) -> Option<&'static str> {
         match self {
             Self::SignUpCode { .. } | Self::VerificationCode { .. } => Some("/verify-email"),
-            Self::NewDevice(_) => Some("/end-session"),
+            Self::NewDevice(_) | Self::UnusualActivity(_) => Some("/end-session"),
             Self::AccountLocked { .. } => Some("/unlock"),
             Self::SignInCode { .. } => Some("/sign-in"),
             Self::PasswordReset { .. } => Some("/reset-password"),
@@ -211,6 +220,7 @@ impl Template {
             | Self::PasswordChanged(_)
             | Self::RefreshTokenReused(_)
             | Self::ReauthenticationCode { .. }
+            | Self::RiskCode { .. }
             | Self::EmailChangeCode { .. }
             | Self::EmailChangeTaken {}
             | Self::PhoneChangeCode { .. }
@@ -243,11 +253,13 @@ impl Template {
             | Self::SignInCode { challenge_id }
             | Self::PasswordReset { challenge_id }
             | Self::ReauthenticationCode { challenge_id }
+            | Self::RiskCode { challenge_id }
             | Self::EmailChangeCode { challenge_id }
             | Self::PhoneChangeCode { challenge_id } => Some(*challenge_id),
             Self::SignUpContactTaken {}
             | Self::AccountCreated {}
             | Self::NewDevice(_)
+            | Self::UnusualActivity(_)
             | Self::PasswordChanged(_)
             | Self::AccountLocked { .. }
             | Self::RefreshTokenReused(_)

@@ -1,5 +1,6 @@
 //! What leaves the house: messages, pictures for their storage, questions to services.
 
+mod anonymous_networks;
 pub mod bell;
 pub mod breaches;
 mod http_post;
@@ -8,6 +9,7 @@ pub mod message;
 pub mod own_texts;
 pub mod picture_maker;
 pub mod pictures;
+pub mod places;
 pub mod providers;
 pub mod render;
 pub mod samples;

@@ -211,6 +211,7 @@ impl Seen {
     fn of(template: &Template) -> Self {
         match template {
             Template::NewDevice(sighting)
+            | Template::UnusualActivity(sighting)
             | Template::PasswordChanged(sighting)
             | Template::RefreshTokenReused(sighting)
             | Template::EmailChangeRequested(sighting)
@@ -237,6 +238,7 @@ impl Seen {
             | Template::SignInCode { .. }
             | Template::PasswordReset { .. }
             | Template::ReauthenticationCode { .. }
+            | Template::RiskCode { .. }
             | Template::EmailChangeCode { .. }
             | Template::ContactLost {}
             | Template::EmailChangeTaken {}

@@ -28,6 +28,8 @@ pub fn one_of_each() -> Vec<Template> {
         Template::SignInCode { challenge_id },
         Template::PasswordReset { challenge_id },
         Template::ReauthenticationCode { challenge_id },
+        Template::RiskCode { challenge_id },
+        Template::UnusualActivity(sighting.clone()),
         Template::EmailChangeCode { challenge_id },
         Template::EmailChangeTaken {},
         Template::EmailChangeRequested(sighting.clone()),

@@ -7,8 +7,9 @@ use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 use entity::{Channel, known_devices, user_sessions, users};
 use uuid::Uuid;
 
-use super::user::User;
+use super::{location::Location, user::User};
 use crate::{
+    domain::risk,
     flows::{caller::Identity, reauthentication_methods, refresh_session::is_live},
     graphql::{
         context::ContextExt,
@@ -158,6 +159,7 @@ pub struct Device {
 
 /// Something unusual about a sign-in or refresh.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "risk::Signal")]
 #[expect(missing_docs, reason = "the names are the contract's and say it")]
 pub enum RiskSignal {
     NewDevice,
@@ -167,22 +169,6 @@ pub enum RiskSignal {
     UserAgentChanged,
     RefreshTokenReused,
     AnonymousNetwork,
-}
-
-impl RiskSignal {
-    /// As the database keeps it.
-    fn from_stored(name: &str) -> Option<Self> {
-        Some(match name {
-            "new_device" => Self::NewDevice,
-            "new_country" => Self::NewCountry,
-            "impossible_travel" => Self::ImpossibleTravel,
-            "recent_failures" => Self::RecentFailures,
-            "user_agent_changed" => Self::UserAgentChanged,
-            "refresh_token_reused" => Self::RefreshTokenReused,
-            "anonymous_network" => Self::AnonymousNetwork,
-            _ => return None,
-        })
-    }
 }
 
 #[Object]
@@ -224,6 +210,11 @@ impl Session {
         self.0.ip_address.as_deref()
     }
 
+    async fn location(&self) -> Option<Location> {
+        let row = &self.0;
+        Location::known(row.location_country.clone(), row.location_city.clone(), row.location_timezone.clone())
+    }
+
     async fn login_method(&self) -> LoginMethod {
         self.0.login_method.into()
     }
@@ -263,7 +254,8 @@ impl Session {
     }
 
     async fn risk_signals(&self) -> Vec<RiskSignal> {
-        self.0.risk_signals.as_array().into_iter().flatten().filter_map(|signal| RiskSignal::from_stored(signal.as_str()?)).collect()
+        let stored = self.0.risk_signals.as_array().into_iter().flatten();
+        stored.filter_map(|signal| risk::Signal::parse(signal.as_str()?)).map(RiskSignal::from).collect()
     }
 
     async fn created_at(&self) -> DateTime {
