@@ -43,6 +43,7 @@ use crate::{
         own_texts::TextProblems,
         picture_maker::PictureMaker,
         pictures::{PictureFault, Pictures},
+        places::{Places, PlacesFault},
         providers::{CannotAsk, Providers},
         render::{RenderError, Renderer},
     },
@@ -112,6 +113,8 @@ pub struct App {
     pub breaches: Breaches,
     /// Where avatars lie.
     pub pictures: Pictures,
+    /// Where addresses lie.
+    pub places: Arc<Places>,
     /// Accounts elsewhere that people sign in with.
     pub providers: Providers,
     /// How many files there may be at once.
@@ -163,6 +166,9 @@ pub enum StartError {
     /// Avatars.
     #[error("avatars: {0}")]
     Pictures(#[from] PictureFault),
+    /// The places of addresses.
+    #[error("{0}")]
+    Places(#[from] PlacesFault),
     /// Providers.
     #[error("providers: {0}")]
     Providers(#[from] CannotAsk),
@@ -215,6 +221,7 @@ impl App {
         let renderer = Arc::new(renderer(&config)?);
         let breaches = Breaches::open(&config.passwords)?;
         let pictures = Pictures::open(&config.avatars)?;
+        let places = Arc::new(Places::open(&config.geo)?);
         let providers = Providers::open(&config.providers, &config.oauth, &clock)?;
         let picture_maker = PictureMaker::new(&config.avatars.program);
         let courier = Bell::default();
@@ -244,6 +251,7 @@ impl App {
             activity,
             breaches,
             pictures,
+            places,
             providers,
             picture_room: Room::default(),
             picture_maker,
@@ -329,6 +337,11 @@ impl App {
         supervisor.spawn("sweep avatars", move |stop| {
             let app = Arc::clone(&app);
             async move { crate::jobs::sweep_avatars::run(&app, stop).await }
+        });
+        let places = Arc::clone(&self.places);
+        supervisor.spawn("reload places", move |stop| {
+            let places = Arc::clone(&places);
+            async move { crate::jobs::reload_places::run(&places, stop).await }
         });
         let app = Arc::clone(self);
         supervisor.spawn("reseal seeds", move |stop| {

@@ -17,6 +17,8 @@ pub struct Model {
     pub trusted_until: Option<Timestamp>,
     pub last_seen_at: Timestamp,
     pub created_at: Timestamp,
+    /// Where it signed in last, if that looked like its owner. ISO 3166-1 alpha-2.
+    pub location_country: Option<String>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

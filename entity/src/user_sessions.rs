@@ -146,6 +146,17 @@ pub struct Model {
     pub second_factor: Option<SecondFactor>,
     /// When a second factor or a passkey with user verification was last given in this session.
     pub strong_proof_at: Option<Timestamp>,
+    /// Where `ip_address` lies. ISO 3166-1 alpha-2.
+    pub location_country: Option<String>,
+    /// Its name in English.
+    pub location_city: Option<String>,
+    /// IANA.
+    pub location_timezone: Option<String>,
+    /// In tenths of a degree: coarse on purpose.
+    pub location_latitude: Option<i32>,
+    pub location_longitude: Option<i32>,
+    /// When a refresh looked risky: earlier proofs make the session recent no more.
+    pub proofs_void_before: Option<Timestamp>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -39,6 +39,7 @@ pub const STEPS: &[Step] = &[
     step!("0005_factors"),
     step!("0007_coins_and_invitations"),
     step!("0008_audit"),
+    step!("0009_risk"),
     step!("0010_machine_tokens"),
 ];
 

@@ -6,6 +6,7 @@ mod avatars;
 mod clean_up;
 mod codes;
 mod database;
+mod geo;
 mod graphql;
 mod http;
 mod links;
@@ -23,6 +24,7 @@ mod rate_limits;
 mod reader;
 mod redis;
 mod reference;
+mod risk;
 mod secret;
 mod sessions;
 mod sign_up;
@@ -47,6 +49,7 @@ pub use self::{
     clean_up::CleanUp,
     codes::Codes,
     database::Database,
+    geo::Geo,
     graphql::Graphql,
     http::Http,
     links::Links,
@@ -64,6 +67,7 @@ pub use self::{
     reader::{Problem, Setting},
     redis::Redis,
     reference::reference,
+    risk::Risk,
     sessions::Sessions,
     sign_up::SignUp,
     sms::{Sms, SmsSender, Twilio, TwilioFrom, Webhook},
@@ -103,6 +107,10 @@ pub struct Config {
     pub passwords: Passwords,
     /// When guessing locks.
     pub lockout: Lockout,
+    /// Where addresses lie.
+    pub geo: Geo,
+    /// From when on a sign-in is suspicious.
+    pub risk: Risk,
     /// Code challenges.
     pub codes: Codes,
     /// Links in messages.
@@ -221,6 +229,8 @@ impl Config {
             passkeys: Passkeys::read(&mut reader, &http),
             passwords: Passwords::read(&mut reader),
             lockout: Lockout::read(&mut reader),
+            geo: Geo::read(&mut reader),
+            risk: Risk::read(&mut reader),
             codes: Codes::read(&mut reader),
             links: Links::read(&mut reader),
             pages: Pages::read(&mut reader),

@@ -16,6 +16,7 @@ pub mod profile_edit;
 pub mod provider_person;
 mod qr_code;
 pub mod recovery_code;
+pub mod risk;
 pub mod totp;
 pub mod user_metadata;
 pub mod username;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{live_sessions::LiveSession, machine_tokens::Machine};
 use crate::{
     crypto::{access_token::Claims, opaque_token::OpaqueToken},
+    outbound::places::Places,
     storage::audit,
 };
 
@@ -95,10 +96,13 @@ pub enum Reason {
 
 impl Caller {
     /// What the audit log keeps of the request.
-    pub fn audit_request(&self) -> audit::Request {
+    pub fn audit_request(&self, places: &Places) -> audit::Request {
+        let place = places.find(self.ip);
         audit::Request {
             id: self.request_id.clone(),
             ip_address: self.ip.to_string(),
+            country: place.country,
+            city: place.city,
             user_agent: self.user_agent.clone(),
             method: self.method,
             path: self.path,

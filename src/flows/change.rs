@@ -49,7 +49,7 @@ impl<'a> Change<'a> {
     }
 
     async fn open(app: &'a App, caller: Option<&Caller>, now: Timestamp) -> Result<Self, StorageError> {
-        let (request, asker) = (caller.map(Caller::audit_request), caller.map(Asker::of));
+        let (request, asker) = (caller.map(|caller| caller.audit_request(&app.places)), caller.map(Asker::of));
         let transaction = app.database.begin().await?;
         let (audit, events, texts) = (Vec::new(), Vec::new(), Vec::new());
         Ok(Self { app, transaction, request, asker, audit, events, has_messages: false, texts, later: Batch::default(), now })
@@ -146,5 +146,5 @@ impl<'a> Change<'a> {
 /// Writes audit rows that belong to no change: what was refused.
 pub async fn record(app: &App, caller: &Caller, entries: Vec<audit::Entry>, now: Timestamp) -> Result<(), StorageError> {
     let rows = entries.into_iter().map(|entry| audit::NewRow { id: app.entropy.uuid(now), entry }).collect();
-    audit::insert(app.database.write(), app.epoch, rows, Some(&caller.audit_request()), now).await
+    audit::insert(app.database.write(), app.epoch, rows, Some(&caller.audit_request(&app.places)), now).await
 }

@@ -5,7 +5,7 @@
 //! 2. Check it; what is right is only looked at.
 //! 3. The flow's own change uses it up, by one conditional write: of many at once one wins.
 
-use entity::{Timestamp, account_events::Kind, known_devices, user_audit_log::Category, user_sessions::SecondFactor, users};
+use entity::{Channel, Timestamp, account_events::Kind, known_devices, user_audit_log::Category, user_sessions::SecondFactor, users};
 
 use super::{
     caller::Caller,
@@ -14,6 +14,7 @@ use super::{
     lockout::{self, FactorCounter},
     notify,
     passkey_assertion::Asserted,
+    proof::Proof,
 };
 use crate::{
     app::App,
@@ -23,7 +24,7 @@ use crate::{
         attempt_counters::{self, Reservation},
         audit::Entry,
         error::StorageError,
-        recovery_codes, totp as storage,
+        recovery_codes, totp as storage, users as user_storage,
     },
 };
 
@@ -79,6 +80,8 @@ pub enum Checked {
     },
     /// A passkey.
     Passkey(Box<Asserted>),
+    /// A code that was sent because the sign-in looked risky.
+    Code(Box<Proof>),
 }
 
 /// Checks it.
@@ -148,19 +151,24 @@ async fn check_recovery_code<R>(app: &App, user: &users::Model, code: &str) -> R
 
 impl Checked {
     /// What it is as a second factor.
-    pub const fn factor(&self) -> SecondFactor {
+    pub fn factor(&self) -> SecondFactor {
         match self {
             Self::Totp { .. } => SecondFactor::Totp,
             Self::RecoveryCode { .. } => SecondFactor::RecoveryCode,
             Self::Passkey(_) => SecondFactor::Passkey,
+            Self::Code(proof) => match proof.contact().channel {
+                Channel::Email => SecondFactor::EmailCode,
+                Channel::Sms => SecondFactor::SmsCode,
+            },
         }
     }
 
-    /// RFC 8176 names of it, and that there were several.
+    /// RFC 8176 names of it, and that there were several. A code to a mailbox makes no sign-in strong.
     pub fn amr(&self) -> Vec<&'static str> {
         match self {
             Self::Totp { .. } | Self::RecoveryCode { .. } => vec!["otp", "mfa"],
             Self::Passkey(asserted) => asserted.amr().to_vec(),
+            Self::Code(_) => vec!["otp"],
         }
     }
 
@@ -187,6 +195,11 @@ impl Checked {
                 Ok(true)
             }
             Self::Passkey(asserted) => asserted.spend(change).await,
+            Self::Code(proof) => {
+                // It must still be the account's contact.
+                Ok(user_storage::advance_sign_in_by_contact(change.db(), user.id, proof.contact(), change.now).await?
+                    && proof.spend(app, change).await?)
+            }
         }
     }
 }

@@ -4,15 +4,25 @@
 //! 2. The factor: of the very account whose first factor was right, which must still be allowed in.
 //! 3. One change: the account (unchanged in what the first factor proved), the factor and the login token used up, the session begun.
 
-use entity::{Timestamp, user_audit_log::Category, user_sessions::TokenDelivery, users};
+use entity::{
+    Timestamp,
+    user_audit_log::Category,
+    user_sessions::{LoginMethod, TokenDelivery},
+    users,
+};
 use serde_json::Value;
 
 use super::{
     caller::Caller,
     change::{self, Change},
+    check_code::{self, Budget},
     check_factor::{self, Checked, Given as TypedFactor, Holder},
     failure::Failure,
-    issue_tokens, lockout, passkey_assertion, provider_identity,
+    issue_tokens,
+    lockout::{self, PasswordCounter, Subject},
+    passkey_assertion,
+    proof::Proof,
+    provider_identity,
     second_step::{self, Clearance, LoginAttempt},
     sign_in::{self, SignedIn, find_device, refused_by_status},
     start_session::{self, NewSession},
@@ -20,7 +30,10 @@ use super::{
 };
 use crate::{
     app::App,
-    ephemeral::rate_limits::{Rule, ip_subject},
+    ephemeral::{
+        challenges::Purpose,
+        rate_limits::{Rule, ip_subject},
+    },
     storage::{
         attempt_counters::{self, Counted, Reservation},
         audit::Entry,
@@ -40,6 +53,8 @@ pub enum Given {
     RecoveryCode(String),
     /// `AuthenticationResponseJSON`, after `beginPasskeySignIn` with the same login token.
     Passkey(Value),
+    /// Of the challenge that was sent because the sign-in looked risky.
+    Code(String),
 }
 
 /// What is typed.
@@ -125,14 +140,18 @@ async fn complete(
     let checked = check(app, caller, (attempt, hash), &input.factor, now).await;
     let (user, checked) = match checked {
         Ok(Ok(right)) => right,
-        Ok(Err(check_factor::Refusal::Wrong)) => {
-            let attempts_left = u32::try_from(ATTEMPTS.saturating_sub(row.total)).unwrap_or(0);
+        Ok(Err(Wrong::Guess { left_elsewhere })) => {
+            let attempts_left = u32::try_from(ATTEMPTS.saturating_sub(row.total)).unwrap_or(0).min(left_elsewhere.unwrap_or(u32::MAX));
             if attempts_left == 0 {
                 second_step::forget(app, hash, now).await;
             }
             return Err(Failure::Refused(Refusal::Invalid { attempts_left }));
         }
-        Ok(Err(check_factor::Refusal::Locked { until })) => {
+        Ok(Err(Wrong::Over)) => {
+            second_step::forget(app, hash, now).await;
+            return Err(Failure::Refused(Refusal::TooManyAttempts));
+        }
+        Ok(Err(Wrong::Locked { until })) => {
             // It was not looked at.
             attempt_counters::give_back(app.database.write(), &counted, now).await?;
             return Err(Failure::Refused(Refusal::Locked { until, now }));
@@ -142,10 +161,43 @@ async fn complete(
             return Err(failure);
         }
     };
-    let signed_in = begin_session(app, caller, (attempt, hash), (&user, &checked), input, now).await?;
+    let signed_in = begin_session(app, caller, (attempt, hash), (&user, &checked), input, now).await;
+    if let Checked::Code(proof) = &checked {
+        match &signed_in {
+            Ok(_) => proof.finish(app, now).await,
+            Err(Failure::Refused(_)) => {}
+            Err(_) => proof.give_back(app, now).await,
+        }
+    }
+    let signed_in = signed_in?;
     // The database has had the last word.
     second_step::forget(app, hash, now).await;
     Ok(signed_in)
+}
+
+/// Why a factor is none.
+enum Wrong {
+    /// It was looked at, and is not right.
+    Guess {
+        /// Guesses left at the challenge, where a code was sent.
+        left_elsewhere: Option<u32>,
+    },
+    /// Nothing was looked at: too many wrong ones at this account.
+    Locked {
+        /// When it ends.
+        until: Timestamp,
+    },
+    /// No code can be right any more.
+    Over,
+}
+
+impl From<check_factor::Refusal> for Wrong {
+    fn from(refusal: check_factor::Refusal) -> Self {
+        match refusal {
+            check_factor::Refusal::Wrong => Self::Guess { left_elsewhere: None },
+            check_factor::Refusal::Locked { until } => Self::Locked { until },
+        }
+    }
 }
 
 async fn check(
@@ -154,7 +206,7 @@ async fn check(
     (attempt, hash): (&LoginAttempt, &[u8; 32]),
     given: &Given,
     now: Timestamp,
-) -> Result<Result<(users::Model, Checked), check_factor::Refusal>, Failure<Refusal>> {
+) -> Result<Result<(users::Model, Checked), Wrong>, Failure<Refusal>> {
     let user = storage::find_by_id(app.database.write(), attempt.user_id).await?.ok_or(Failure::Refused(Refusal::TokenInvalid))?;
     let known_device = find_device(app, caller, Some(user.id)).await?;
     let holder = Holder { user: &user, known_device: known_device.as_ref(), event_type: "login" };
@@ -166,9 +218,22 @@ async fn check(
                 Ok(asserted) => Ok(Ok((user, Checked::Passkey(Box::new(asserted))))),
                 Err(Failure::Refused(refusal)) => {
                     change::record(app, caller, vec![refusal.entry("login", Some(user.id))], now).await?;
-                    Ok(Err(check_factor::Refusal::Wrong))
+                    Ok(Err(Wrong::Guess { left_elsewhere: None }))
                 }
                 Err(failure) => Err(failure.map(|_| Refusal::TokenInvalid)),
+            };
+        }
+        Given::Code(code) => {
+            return match check_sent_code(app, attempt, code, now).await? {
+                Ok(proof) => Ok(Ok((user, Checked::Code(Box::new(proof))))),
+                Err(wrong) => {
+                    let refusal = match wrong {
+                        Wrong::Guess { .. } | Wrong::Over => check_factor::Refusal::Wrong,
+                        Wrong::Locked { until } => check_factor::Refusal::Locked { until },
+                    };
+                    check_factor::record_refusal(app, caller, holder, refusal, now).await?;
+                    Ok(Err(wrong))
+                }
             };
         }
     };
@@ -176,8 +241,28 @@ async fn check(
         Ok(checked) => Ok(Ok((user, checked))),
         Err(refusal) => {
             check_factor::record_refusal(app, caller, holder, refusal, now).await?;
-            Ok(Err(refusal))
+            Ok(Err(refusal.into()))
         }
+    }
+}
+
+/// The code of the very challenge that was sent for this sign-in. Its wrong ones are the account's own: whoever types has passed the first factor.
+async fn check_sent_code(app: &App, attempt: &LoginAttempt, code: &str, now: Timestamp) -> Result<Result<Proof, Wrong>, Failure<Refusal>> {
+    let Some(id) = attempt.challenge_id else { return Ok(Err(Wrong::Guess { left_elsewhere: None })) };
+    let checked = match check_code::find(app, &id.to_string(), Purpose::Risk, now).await {
+        Ok(challenge) => check_code::run(app, challenge, code, Budget::Own(attempt.user_id), now).await,
+        Err(failure) => Err(failure),
+    };
+    match checked {
+        Ok(challenge) => Ok(Ok(Proof::Code(challenge))),
+        Err(Failure::Refused(refusal)) => Ok(Err(match refusal {
+            check_code::Refusal::Invalid { attempts_left: Some(left) } => Wrong::Guess { left_elsewhere: Some(left) },
+            check_code::Refusal::TooManyAttempts { retry_after: Some(wait) } => Wrong::Locked { until: now + wait },
+            check_code::Refusal::Invalid { attempts_left: None }
+            | check_code::Refusal::TooManyAttempts { retry_after: None }
+            | check_code::Refusal::Expired => Wrong::Over,
+        })),
+        Err(failure) => Err(failure.map(|_| Refusal::TokenInvalid)),
     }
 }
 
@@ -213,12 +298,18 @@ async fn begin_session(
     {
         return Err(over());
     }
+    if attempt.by_risk && login_method == LoginMethod::Password {
+        // What was wrong before the right password counted until now.
+        let subject = known_device.as_ref().map_or(Subject::Account(user), |device| Subject::Device(user, device));
+        let counter = PasswordCounter::of(app, subject);
+        attempt_counters::clear_later(change.later(), counter.counted().kind, counter.counted().key);
+    }
     let amr = all_methods(&attempt.amr, &checked.amr());
     let new = NewSession {
         user,
         login_method,
         amr: &amr,
-        clearance: Clearance::of_second_factor(checked.factor()),
+        clearance: Clearance::of_second_factor(checked.factor(), attempt.signals()),
         delivery: input.delivery,
         known_device,
         is_new_user: false,

@@ -12,9 +12,11 @@ use entity::{
     Channel, pending_sign_ups,
     user_audit_log::Category,
     user_sessions::{LoginMethod, TokenDelivery},
+    users,
 };
 
 use super::{
+    assess_risk,
     caller::Caller,
     change::{self, Change},
     check_code::{self, Budget},
@@ -160,7 +162,7 @@ async fn make(
         user: &user,
         login_method: LoginMethod::SignUp,
         amr: &["otp"],
-        clearance: Clearance::of_new_account(),
+        clearance: Clearance::of_new_account(assess_risk::of_new_account(app, caller)),
         delivery,
         known_device: None,
         is_new_user: true,
@@ -169,6 +171,7 @@ async fn make(
     change.commit().await?;
     let mut tokens = issue_tokens::run(app, &started.session, &user, Some(&started.refresh_token), now)?;
     tokens.device_token = Some(started.device_token);
+    let user = users::Model { last_login_at: Some(now), ..user };
     let signed_in = SignedIn { is_new_user: true, user, session: started.session, tokens };
     Ok(Outcome::SignedIn(Box::new(signed_in)))
 }

@@ -44,7 +44,7 @@ pub fn run<R>(
         exp: expires_at.seconds(),
         auth_time: session.authenticated_at.seconds(),
         amr: serde_json::from_value(session.amr.clone()).unwrap_or_default(),
-        acr: if session.strong_proof_at.is_some() { "aal2" } else { "aal1" }.to_owned(),
+        acr: if is_strong(session) { "aal2" } else { "aal1" }.to_owned(),
         role: match user.role {
             users::Role::User => "user".to_owned(),
             users::Role::Admin => "admin".to_owned(),
@@ -60,4 +60,9 @@ pub fn run<R>(
         device_token: None,
         delivery: session.token_delivery,
     })
+}
+
+/// Whether a proof that was worth a second factor was given, and no risky refresh voided it since.
+fn is_strong(session: &user_sessions::Model) -> bool {
+    session.strong_proof_at.is_some_and(|at| session.proofs_void_before.is_none_or(|void| at > void))
 }

@@ -2,6 +2,7 @@
 
 pub mod adjust_coins;
 pub mod ask_for_code;
+pub mod assess_risk;
 pub mod audit_record;
 pub mod authenticate;
 pub mod avatar;

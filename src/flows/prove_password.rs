@@ -8,6 +8,7 @@
 use entity::{Timestamp, account_events::Kind, link_tokens::Purpose, user_audit_log::Category, users};
 
 use super::{
+    assess_risk,
     caller::Caller,
     change::{self, Change},
     failure::Failure,
@@ -33,6 +34,8 @@ pub enum Proof {
         counter: PasswordCounter,
         /// Whether it should be hashed anew.
         rehash: bool,
+        /// Whether wrong ones came shortly before, more than slips.
+        failed_before: bool,
     },
     /// It is not; audited.
     Wrong,
@@ -102,7 +105,11 @@ pub async fn guess<R>(app: &App, caller: &Caller, attempt: Guess<'_>, now: Times
         None => Verdict::Wrong,
     };
     match verdict {
-        Verdict::Right { rehash } => Ok(Proof::Right { counter, rehash }),
+        Verdict::Right { rehash } => {
+            let enough = assess_risk::enough_failures(&app.config);
+            let failed_before = attempt_counters::failed_before(&row, enough, now - app.config.lockout.window);
+            Ok(Proof::Right { counter, rehash, failed_before })
+        }
         Verdict::Wrong => {
             let mut change = Change::begin(app, caller, now).await?;
             change.audit(failed(&attempt, user, "CREDENTIALS_INVALID"));

@@ -39,7 +39,8 @@ use crate::{
         audit::Entry,
         error::StorageError,
         identities, known_devices,
-        sessions::{self, Branches, NewProof},
+        rotations::Branches,
+        sessions::{self, NewProof},
         users as user_storage,
     },
 };

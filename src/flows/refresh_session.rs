@@ -7,6 +7,8 @@
 //! 2. Its parent, while nothing that was issued with the current one has been used (or within seconds of that): the current one again.
 //! 3. Any other ancestor, found by walking its secrets forward: a theft. The session ends, its owner is told.
 //! 4. Anything else is merely invalid.
+//!
+//! Where the place, the network or the browser is another one than before, the same write marks the session. Nothing is asked.
 
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ use entity::{
 };
 
 use super::{
+    assess_risk::{self, Marked},
     caller::Caller,
     change::Change,
     failure::Failure,
@@ -28,11 +31,14 @@ use super::{
 use crate::{
     app::App,
     crypto::{keyed_hash::constant_time_eq, refresh_token::RefreshToken},
+    domain::risk,
     ephemeral::rate_limits::Rule,
     outbound::message::Template,
     storage::{
         audit::Entry,
-        sessions::{self, Branches, Ending, Rotation, Which},
+        known_devices,
+        rotations::{self, Alarm, Branches, Rotation},
+        sessions::{self, Ending, Which},
         users as user_storage,
     },
 };
@@ -205,6 +211,9 @@ pub async fn replace<R>(
     now: Timestamp,
 ) -> Result<Option<Outcome>, Failure<R>> {
     let expires_at = (now + app.config.sessions.sliding_ttl).min(session.absolute_expires_at);
+    let changed = assess_risk::of_refresh(app, caller, session, now);
+    // With a fresh token comes who proved just now who they are: wherever from.
+    let alarm = changed.alarm.filter(|_| branches == Branches::No);
     let rotation = Rotation {
         generation: session.refresh_generation,
         token_hash: &session.refresh_token_hash,
@@ -213,16 +222,23 @@ pub async fn replace<R>(
         ip_address: Some(caller.ip.to_string()),
         user_agent: caller.user_agent.clone(),
         branches,
+        location: changed.location.clone(),
+        alarm: alarm.clone(),
     };
     let mut change = Change::begin(app, caller, now).await?;
-    if !sessions::rotate(change.db(), session.id, rotation, now).await? {
+    if !rotations::rotate(change.db(), session.id, rotation, now).await? {
         change.abandon().await?;
         return Ok(None);
     }
     change.tell_session(Kind::SessionRefreshed, user.id, session.id);
-    change.audit(Entry::success("token_refresh", Category::Authentication, Some(user.id)).in_session(session.id));
+    let mut entry = Entry::success("token_refresh", Category::Authentication, Some(user.id)).in_session(session.id);
+    entry.risk_score = alarm.as_ref().map(|alarm| alarm.score);
+    change.audit(entry);
+    if let Some(alarm) = alarm.as_ref().filter(|alarm| alarm.marks) {
+        mark(app, caller, &mut change, (session, user), alarm).await?;
+    }
     change.commit().await?;
-    let session = user_sessions::Model {
+    let mut session = user_sessions::Model {
         refresh_generation: session.refresh_generation + 1,
         refresh_token_hash: next.hash().to_vec(),
         refreshed_at: now,
@@ -231,10 +247,40 @@ pub async fn replace<R>(
         ip_address: Some(caller.ip.to_string()),
         version: session.version + 1,
         updated_at: now,
+        user_agent: caller.user_agent.clone().or_else(|| session.user_agent.clone()),
         ..session.clone()
     };
+    if let Some(location) = changed.location {
+        location.put(&mut session);
+    }
+    if let Some(alarm) = alarm {
+        alarm.put(&mut session, now);
+    }
     let tokens = issue_tokens::run(app, &session, user, Some(next), now)?;
     Ok(Some(Outcome { session, user: user.clone(), tokens }))
+}
+
+/// A refresh that looks risky ends the trust in its device; its owner is told when the session becomes suspicious.
+async fn mark<R>(
+    app: &App,
+    caller: &Caller,
+    change: &mut Change<'_>,
+    (session, user): (&user_sessions::Model, &users::Model),
+    alarm: &Alarm,
+) -> Result<(), Failure<R>> {
+    if let Some(device) = session.known_device_id
+        && known_devices::revoke_trust_of(change.db(), device).await?
+    {
+        change.tell(Kind::Updated, user.id);
+        let entry = Entry::success("device_trust_ended", Category::Security, Some(user.id));
+        change.audit(entry.by(Actor::Security, None).in_session(session.id));
+    }
+    let marked = Marked { user, session_id: session.id, score: alarm.score, signals: alarm.signals.clone() };
+    if session.is_suspicious {
+        assess_risk::note_marked(change, &marked);
+        return Ok(());
+    }
+    assess_risk::tell_marked(app, caller, change, marked).await
 }
 
 async fn end_stolen(app: &App, caller: &Caller, session: &user_sessions::Model, user: &users::Model, now: Timestamp) -> Failure<Refusal> {
@@ -244,12 +290,13 @@ async fn end_stolen(app: &App, caller: &Caller, session: &user_sessions::Model, 
         if !sessions::revoke(change.db(), Which::One(session.id), ending, now).await?.is_empty() {
             change.tell_session(Kind::SessionRevoked, user.id, session.id);
             if let Some(device) = session.known_device_id {
-                crate::storage::known_devices::revoke_trust_of(change.db(), device).await?;
+                known_devices::revoke_trust_of(change.db(), device).await?;
             }
             let mut entry =
                 Entry::failure("refresh_token_reused", Category::Security, Some(user.id), "REFRESH_TOKEN_REUSED").in_session(session.id);
             entry.actor = Actor::Security;
             entry.severity = Severity::Critical;
+            entry.risk_score = Some(risk::HIGHEST);
             change.audit(entry);
             let template = Template::RefreshTokenReused(notify::sighting(caller, now));
             for message in notify::all_contacts(app, caller, user, &template, now) {

@@ -99,7 +99,7 @@ async fn resend(app: &App, caller: &Caller, challenge: Challenge, now: Timestamp
         Purpose::Reauthentication => of_reauthentication(app, caller, &challenge).await?,
         Purpose::EmailChange | Purpose::PhoneChange => of_contact_change(app, caller, &challenge).await?,
         Purpose::ContactVerification => of_contact_verification(app, caller, &challenge, now).await?,
-        Purpose::Risk => return Err(Failure::Refused(Refusal::NotFound)),
+        Purpose::Risk => of_risk(app, caller, &challenge).await?,
     };
     plan.budget.take_send(app, caller, (challenge.channel, &challenge.contact), now).await?;
     app.rate_limits.take(Rule::CodesPerIp, &ip_subject(caller.ip), now).await?;
@@ -210,6 +210,20 @@ async fn of_reauthentication(app: &App, caller: &Caller, challenge: &Challenge) 
         locale: notify::locale(app, caller, Some(&owner)),
         event: ("reauthentication", Category::Authentication),
         session_id: Some(session_id),
+    })
+}
+
+/// Of a sign-in that looked risky: its first factor was right when the challenge began.
+async fn of_risk(app: &App, caller: &Caller, challenge: &Challenge) -> Result<Plan, Failure<Refusal>> {
+    let owner = still_meant(app, challenge).await?.ok_or(Failure::Refused(Refusal::Exhausted))?;
+    Ok(Plan {
+        meant: Meant::Really,
+        budget: Budget::Own(owner.id),
+        link_of: LinkOf::None,
+        template: Template::RiskCode { challenge_id: challenge.id },
+        locale: notify::locale(app, caller, Some(&owner)),
+        event: ("login", Category::Authentication),
+        session_id: None,
     })
 }
 

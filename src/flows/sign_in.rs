@@ -5,7 +5,7 @@
 //! 3. The password (counted before it is checked; the same work where there is no account).
 //! 4. Only after the right password: whether the account may be used.
 //! 5. Where no contact of it was ever proved, a code first.
-//! 6. The gate: whoever has a second factor is asked for it, unless the device is trusted.
+//! 6. The gate: whoever has a second factor is asked for it, unless the device is trusted; whose sign-in looks risky is asked in any case.
 //! 7. One change: the session, its event, audit rows and the notice about a new device. It holds only if the account still has that
 //!    password and is active.
 
@@ -18,6 +18,7 @@ use entity::{
 use uuid::Uuid;
 
 use super::{
+    assess_risk::Failures,
     caller::Caller,
     change::{self, Change},
     even_time,
@@ -118,8 +119,8 @@ async fn sign_in(app: &App, caller: &Caller, input: Input) -> Result<Outcome, Fa
     app.rate_limits.take(Rule::SignInPerAccount, &subject.limit_name(app), now).await?;
     let password = Password::parse(&input.password, 1, app.config.passwords.max_length).ok();
     let attempt = Attempt { subject, password: password.as_ref(), event_type: "login" };
-    let (counter, rehash) = match prove_password::run(app, caller, attempt, now).await? {
-        Proof::Right { counter, rehash } => (counter, rehash),
+    let (counter, rehash, failed_before) = match prove_password::run(app, caller, attempt, now).await? {
+        Proof::Right { counter, rehash, failed_before } => (counter, rehash, failed_before),
         Proof::Wrong => return Err(Failure::Refused(Refusal::CredentialsInvalid)),
         Proof::Locked { until } => return Err(Failure::Refused(Refusal::Locked { until, now })),
     };
@@ -145,16 +146,30 @@ async fn sign_in(app: &App, caller: &Caller, input: Input) -> Result<Outcome, Fa
         amr: &["pwd"],
         proved: None,
         identity: None,
+        failures: Failures::Told(failed_before),
     };
-    let clearance = match second_step::run(app, first, now).await? {
+    let gate = match second_step::run(app, caller, first, now).await {
+        Ok(gate) => gate,
+        Err(failure) => {
+            // The password was right, whatever went wrong.
+            attempt_counters::give_back(app.database.write(), &counter.counted(), now).await?;
+            return Err(failure);
+        }
+    };
+    let clearance = match gate {
         Gate::Open(clearance) => clearance,
-        Gate::Asks(asked) => {
+        Gate::Asks(mut asked) => {
             let mut change = Change::begin(app, caller, now).await?;
             if !storage::keep_password(change.db(), user.id, write).await? {
                 return Err(Failure::Refused(Refusal::CredentialsInvalid));
             }
-            attempt_counters::clear_later(change.later(), counter.counted().kind, counter.counted().key);
-            change.audit(second_step::pending(user.id, LoginMethod::Password));
+            if asked.by_risk {
+                // What came before goes on to count until the second proof is given, or asking twice would look less risky.
+                attempt_counters::give_back(change.db(), &counter.counted(), now).await?;
+            } else {
+                attempt_counters::clear_later(change.later(), counter.counted().kind, counter.counted().key);
+            }
+            second_step::send(app, caller, &mut change, (&user, LoginMethod::Password), &mut asked).await?;
             change.commit().await?;
             return Ok(Outcome::SecondFactorRequired(asked));
         }

@@ -13,6 +13,7 @@ use entity::{
 };
 
 use super::{
+    assess_risk::Failures,
     caller::Caller,
     change::Change,
     failure::Failure,
@@ -60,9 +61,16 @@ pub async fn run(
     let user = user.filter(|user| proof.contact().speaks_for(user)).ok_or_else(gone)?;
     let known_device = find_device(app, caller, Some(user.id)).await?;
     let amr = &["otp"];
-    let first =
-        FirstFactor { user: &user, known_device: known_device.as_ref(), login_method, amr, proved: Some(proof.contact()), identity: None };
-    let gate = second_step::run(app, first, now).await?;
+    let first = FirstFactor {
+        user: &user,
+        known_device: known_device.as_ref(),
+        login_method,
+        amr,
+        proved: Some(proof.contact()),
+        identity: None,
+        failures: Failures::Unknown,
+    };
+    let gate = second_step::run(app, caller, first, now).await?;
     let mut change = Change::begin(app, caller, now).await?;
     if let Some(refusal) = refused_by_status(user.status) {
         if !proof.spend(app, &change).await? {
@@ -79,8 +87,8 @@ pub async fn run(
     links::consume_all_of_user_later(change.later(), user.id, &[Purpose::MagicLink], now);
     let clearance = match gate {
         Gate::Open(clearance) => clearance,
-        Gate::Asks(asked) => {
-            change.audit(second_step::pending(user.id, login_method));
+        Gate::Asks(mut asked) => {
+            second_step::send(app, caller, &mut change, (&user, login_method), &mut asked).await?;
             change.commit().await?;
             return Ok(Outcome::SecondFactorRequired(asked));
         }

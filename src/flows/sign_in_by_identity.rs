@@ -20,6 +20,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
+    assess_risk::{self, Failures},
     caller::Caller,
     change::Change,
     complete_oauth::Refusal,
@@ -123,15 +124,23 @@ async fn enter(
     let known_device = find_device(app, caller, Some(user.id)).await?;
     let identity = Some(&taken.identity);
     let login_method = LoginMethod::Oauth;
-    let first = FirstFactor { user: &user, known_device: known_device.as_ref(), login_method, amr: AMR, proved: None, identity };
-    let gate = second_step::run(app, first, now).await?;
+    let first = FirstFactor {
+        user: &user,
+        known_device: known_device.as_ref(),
+        login_method,
+        amr: AMR,
+        proved: None,
+        identity,
+        failures: Failures::Unknown,
+    };
+    let gate = second_step::run(app, caller, first, now).await?;
     let mut change = Change::begin(app, caller, now).await?;
     // The account first: every flow takes its row before the tokens, so that no two wait for each other.
     let clearance = match gate {
         Gate::Open(clearance) => clearance,
-        Gate::Asks(asked) => {
+        Gate::Asks(mut asked) => {
             spend(taken, &change).await?;
-            change.audit(second_step::pending(user.id, login_method));
+            second_step::send(app, caller, &mut change, (&user, login_method), &mut asked).await?;
             change.commit().await?;
             return Ok(Some(Outcome::SecondFactorRequired(asked)));
         }
@@ -202,7 +211,7 @@ async fn begin(
         user: &user,
         login_method: LoginMethod::Oauth,
         amr: AMR,
-        clearance: Clearance::of_new_account(),
+        clearance: Clearance::of_new_account(assess_risk::of_new_account(app, caller)),
         delivery,
         known_device: None,
         is_new_user: true,

@@ -13,6 +13,7 @@ use entity::{
 use serde_json::Value;
 
 use super::{
+    assess_risk::{self, Failures, SignIn},
     caller::Caller,
     change::{self, Change},
     failure::Failure,
@@ -72,6 +73,9 @@ async fn sign_in(
     let gone = || Failure::Refused(Refusal::Passkey(asserted.gone()));
     let user = storage::find_by_id(app.database.write(), asserted.user_id()).await?.ok_or_else(gone)?;
     let known_device = find_device(app, caller, Some(user.id)).await?;
+    // Both factors were given: nothing more is asked for, whatever it looks like.
+    let looks = SignIn { user: &user, known_device: known_device.as_ref(), failures: Failures::Irrelevant };
+    let signals = assess_risk::of_sign_in(app, caller, looks, now).await?;
     let mut change = Change::begin(app, caller, now).await?;
     if let Some(refusal) = refused_by_status(user.status) {
         if !asserted.spend(&change).await? {
@@ -89,7 +93,7 @@ async fn sign_in(
         user: &user,
         login_method: LoginMethod::Passkey,
         amr: &asserted.amr(),
-        clearance: Clearance::of_passkey(),
+        clearance: Clearance::of_passkey(signals),
         delivery,
         known_device,
         is_new_user: false,

@@ -14,6 +14,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
+    assess_risk::{self, Marked},
     caller::Caller,
     change::Change,
     failure::Failure,
@@ -28,6 +29,7 @@ use crate::{
     storage::{
         audit::Entry,
         sessions::{self, Ending},
+        users as users_storage,
     },
 };
 
@@ -64,11 +66,15 @@ pub async fn run<R>(app: &App, caller: &Caller, change: &mut Change<'_>, new: Ne
     let now = change.now;
     let device = Device::from_user_agent(caller.user_agent.as_deref());
     let is_known = new.known_device.is_some();
-    let (device_id, device_token) = remember_device(app, caller, change, &new, &device).await?;
+    let location = assess_risk::location_of(app.places.find(caller.ip));
+    let (score, signals) = (new.clearance.signals.score(), json!(new.clearance.signals.names()));
+    let is_suspicious = score >= app.config.risk.suspicious_from;
+    let looks = Looks { device: &device, country: location.country.as_deref(), is_suspicious };
+    let (device_id, device_token) = remember_device(app, caller, change, &new, looks).await?;
     let session_id = app.entropy.uuid(now);
     let refresh_token = RefreshToken::first(&app.entropy, session_id);
     let limits = &app.config.sessions;
-    let session = user_sessions::Model {
+    let mut session = user_sessions::Model {
         id: session_id,
         user_id: new.user.id,
         refresh_generation: 1,
@@ -81,7 +87,7 @@ pub async fn run<R>(app: &App, caller: &Caller, change: &mut Change<'_>, new: Ne
         branch_token_hash: None,
         token_delivery: new.delivery,
         amr: json!(new.amr),
-        status: Status::Active,
+        status: if is_suspicious { Status::Suspicious } else { Status::Active },
         known_device_id: Some(device_id),
         device_type: device.kind,
         device_name: device.name.clone(),
@@ -91,9 +97,9 @@ pub async fn run<R>(app: &App, caller: &Caller, change: &mut Change<'_>, new: Ne
         ip_address: Some(caller.ip.to_string()),
         login_method: new.login_method,
         authenticated_at: now,
-        risk_score: 0,
-        risk_signals: json!([]),
-        is_suspicious: false,
+        risk_score: i32::from(score),
+        risk_signals: signals.clone(),
+        is_suspicious,
         expires_at: now + limits.sliding_ttl,
         absolute_expires_at: now + limits.absolute_ttl,
         last_activity_at: now,
@@ -105,7 +111,17 @@ pub async fn run<R>(app: &App, caller: &Caller, change: &mut Change<'_>, new: Ne
         updated_at: now,
         second_factor: new.clearance.second_factor,
         strong_proof_at: new.clearance.is_strong.then_some(now),
+        location_country: None,
+        location_city: None,
+        location_timezone: None,
+        location_latitude: None,
+        location_longitude: None,
+        proofs_void_before: None,
     };
+    location.put(&mut session);
+    if new.is_new_user && new.user.last_login_at.is_none() {
+        users_storage::advance_last_login_later(change.later(), new.user.id, now);
+    }
     let others = u64::from(limits.max_live).saturating_sub(1);
     let before = change.take_later();
     let inserted = sessions::insert(change.db(), session.clone(), others, before, now).await?;
@@ -117,12 +133,15 @@ pub async fn run<R>(app: &App, caller: &Caller, change: &mut Change<'_>, new: Ne
     change.audit(
         Entry::success("login", Category::Authentication, Some(new.user.id))
             .in_session(session_id)
+            .at_risk(score)
             .with(json!({ "method": method_name(new.login_method), "newDevice": !is_known })),
     );
     if inserted.is_one_too_many {
         make_room(change, new.user.id, (session_id, others)).await?;
     }
-    if !is_known && !new.is_new_user {
+    if is_suspicious {
+        assess_risk::tell_marked(app, caller, change, Marked { user: new.user, session_id, score, signals }).await?;
+    } else if !is_known && !new.is_new_user {
         let template = Template::NewDevice(notify::sighting(caller, now));
         let link =
             NoticeLink { purpose: Purpose::DisownSession, session_id: Some(session_id), expires_at: now + app.config.links.disown_ttl };
@@ -131,25 +150,34 @@ pub async fn run<R>(app: &App, caller: &Caller, change: &mut Change<'_>, new: Ne
     Ok(Started { session, refresh_token, device_token })
 }
 
-/// The device's row and its token: the one that it brought, or a new one.
+/// What the device looks like.
+#[derive(Clone, Copy)]
+struct Looks<'a> {
+    device: &'a Device,
+    country: Option<&'a str>,
+    is_suspicious: bool,
+}
+
+/// The device's row and its token: the one that it brought, or a new one. What looked suspicious makes no device look like that from now on.
 async fn remember_device<R>(
     app: &App,
     caller: &Caller,
     change: &mut Change<'_>,
     new: &NewSession<'_>,
-    device: &Device,
+    looks: Looks<'_>,
 ) -> Result<(Uuid, String), Failure<R>> {
     use crate::storage::known_devices as storage;
     let now = change.now;
+    let seen = (!looks.is_suspicious).then_some(storage::Seen { name: &looks.device.name, country: looks.country });
     if let (Some(known), Some(token)) = (&new.known_device, &caller.device_token) {
         let (id, token) = (known.id, token.clone());
-        storage::advance_last_seen_later(change.later(), id, now);
+        storage::advance_last_seen_later(change.later(), id, seen, now);
         return Ok((id, token));
     }
     let (token, hash) = if let (Some(token), Some(hash)) = (&caller.device_token, caller.device_hash()) {
         // Another sign-in may have made it known meanwhile.
         if let Some(known) = storage::find(change.db(), new.user.id, &hash).await? {
-            storage::advance_last_seen_later(change.later(), known.id, now);
+            storage::advance_last_seen_later(change.later(), known.id, seen, now);
             return Ok((known.id, token.clone()));
         }
         (token.clone(), hash)
@@ -161,10 +189,11 @@ async fn remember_device<R>(
         id: app.entropy.uuid(change.now),
         user_id: new.user.id,
         token_hash: hash.to_vec(),
-        name: device.name.clone(),
+        name: looks.device.name.clone(),
         trusted_until: None,
         last_seen_at: change.now,
         created_at: change.now,
+        location_country: looks.country.filter(|_| !looks.is_suspicious).map(str::to_owned),
     };
     let id = row.id;
     storage::insert_later(change.later(), row);

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::{
     ask_for_code::new_challenge,
+    assess_risk::Failures,
     caller::Caller,
     change::Change,
     check_code::Budget,
@@ -96,8 +97,16 @@ pub async fn finish(
     let by = ProvedContact { channel: contact.0, contact: contact.1, since: challenge.created_at };
     let (login_method, amr) = (LoginMethod::Password, &["pwd", "otp"]);
     let before = storage::find_by_id(app.database.write(), user_id).await?.ok_or_else(gone)?;
-    let first = FirstFactor { user: &before, known_device: known_device.as_ref(), login_method, amr, proved: Some(by), identity: None };
-    let gate = second_step::run(app, first, now).await?;
+    let first = FirstFactor {
+        user: &before,
+        known_device: known_device.as_ref(),
+        login_method,
+        amr,
+        proved: Some(by),
+        identity: None,
+        failures: Failures::Unknown,
+    };
+    let gate = second_step::run(app, caller, first, now).await?;
     let mut change = Change::begin(app, caller, now).await?;
     change.lock("contact", contact.1).await?;
     // The account first: every flow takes its row before the tokens. Whoever proved the contact meanwhile has taken it away from this account.
@@ -122,8 +131,8 @@ pub async fn finish(
     );
     let clearance = match gate {
         Gate::Open(clearance) => clearance,
-        Gate::Asks(asked) => {
-            change.audit(second_step::pending(user_id, login_method));
+        Gate::Asks(mut asked) => {
+            second_step::send(app, caller, &mut change, (&user, login_method), &mut asked).await?;
             change.commit().await?;
             return Ok(Outcome::SecondFactorRequired(asked));
         }

@@ -5,5 +5,6 @@ pub mod deliver_messages;
 pub mod end_overdue_sessions;
 pub mod forward_audit;
 pub mod note_activity;
+pub mod reload_places;
 pub mod reseal_seeds;
 pub mod sweep_avatars;

@@ -70,6 +70,13 @@ pub enum Template {
         /// The challenge that the code answers.
         challenge_id: Uuid,
     },
+    /// Code of a sign-in that looks risky.
+    RiskCode {
+        /// The challenge that the code answers.
+        challenge_id: Uuid,
+    },
+    /// A session became suspicious; with a link token, it carries the link that ends it.
+    UnusualActivity(Sighting),
     /// Code that proves a new address.
     EmailChangeCode {
         /// The challenge that the code answers.
@@ -170,6 +177,8 @@ impl Template {
             Self::Invitation { .. } => "invitation",
             Self::PasswordLink { .. } => "password_link",
             Self::ReauthenticationCode { .. } => "reauthentication_code",
+            Self::RiskCode { .. } => "risk_code",
+            Self::UnusualActivity(_) => "unusual_activity",
             Self::EmailChangeCode { .. } => "email_change_code",
             Self::EmailChangeTaken {} => "email_change_taken",
             Self::EmailChangeRequested(_) => "email_change_requested",
@@ -215,7 +224,7 @@ impl Template {
     pub const fn link_path(&self) -> Option<&'static str> {
         match self {
             Self::SignUpCode { .. } | Self::VerificationCode { .. } => Some("/verify-email"),
-            Self::NewDevice(_) => Some("/end-session"),
+            Self::NewDevice(_) | Self::UnusualActivity(_) => Some("/end-session"),
             Self::AccountLocked { .. } => Some("/unlock"),
             Self::SignInCode { .. } => Some("/sign-in"),
             Self::PasswordReset { .. } | Self::Invitation { .. } | Self::PasswordLink { .. } => Some("/reset-password"),
@@ -225,6 +234,7 @@ impl Template {
             | Self::PasswordChanged(_)
             | Self::RefreshTokenReused(_)
             | Self::ReauthenticationCode { .. }
+            | Self::RiskCode { .. }
             | Self::EmailChangeCode { .. }
             | Self::EmailChangeTaken {}
             | Self::PhoneChangeCode { .. }
@@ -263,11 +273,13 @@ impl Template {
             | Self::SignInCode { challenge_id }
             | Self::PasswordReset { challenge_id }
             | Self::ReauthenticationCode { challenge_id }
+            | Self::RiskCode { challenge_id }
             | Self::EmailChangeCode { challenge_id }
             | Self::PhoneChangeCode { challenge_id } => Some(*challenge_id),
             Self::SignUpContactTaken {}
             | Self::AccountCreated {}
             | Self::NewDevice(_)
+            | Self::UnusualActivity(_)
             | Self::PasswordChanged(_)
             | Self::AccountLocked { .. }
             | Self::RefreshTokenReused(_)

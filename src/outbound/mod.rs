@@ -1,5 +1,6 @@
 //! What leaves the house: messages, pictures for their storage, questions to services.
 
+mod anonymous_networks;
 pub mod audit_webhook;
 pub mod bell;
 pub mod breaches;
@@ -9,6 +10,7 @@ pub mod message;
 pub mod own_texts;
 pub mod picture_maker;
 pub mod pictures;
+pub mod places;
 pub mod providers;
 pub mod render;
 pub mod samples;

@@ -216,6 +216,7 @@ impl Seen {
     fn of(template: &Template) -> Self {
         match template {
             Template::NewDevice(sighting)
+            | Template::UnusualActivity(sighting)
             | Template::PasswordChanged(sighting)
             | Template::RefreshTokenReused(sighting)
             | Template::EmailChangeRequested(sighting)
@@ -244,6 +245,7 @@ impl Seen {
             | Template::SignInCode { .. }
             | Template::PasswordReset { .. }
             | Template::ReauthenticationCode { .. }
+            | Template::RiskCode { .. }
             | Template::EmailChangeCode { .. }
             | Template::ContactLost {}
             | Template::EmailChangeTaken {}

@@ -30,6 +30,8 @@ pub fn one_of_each() -> Vec<Template> {
         Template::Invitation { until: at },
         Template::PasswordLink { until: at },
         Template::ReauthenticationCode { challenge_id },
+        Template::RiskCode { challenge_id },
+        Template::UnusualActivity(sighting.clone()),
         Template::EmailChangeCode { challenge_id },
         Template::EmailChangeTaken {},
         Template::EmailChangeRequested(sighting.clone()),

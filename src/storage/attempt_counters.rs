@@ -196,3 +196,12 @@ pub async fn list_by_keys(
         attempt_counters::Entity::find().filter(attempt_counters::Column::Kind.eq(kind)).filter(attempt_counters::Column::Key.is_in(keys));
     Ok(query.all(db).await?)
 }
+
+/// Whether others than the newest failure came shortly before it, `enough` of them since then, or locked the counter since the last success.
+#[must_use]
+pub fn failed_before(counter: &attempt_counters::Model, enough: usize, since: Timestamp) -> bool {
+    let since = stamp(since);
+    let width = usize::try_from(STAMP).unwrap_or(15);
+    let stamps = counter.recent.as_bytes().chunks(width).skip(1);
+    counter.locks > 0 || stamps.filter(|stamp| *stamp > since.as_bytes()).count() >= enough
+}

@@ -42,6 +42,8 @@ pub struct Entry {
     pub actor_user_id: Option<Uuid>,
     /// In which session.
     pub session_id: Option<Uuid>,
+    /// How unusual it was, 0 to 100, where that was looked at.
+    pub risk_score: Option<u8>,
     /// What else is worth knowing; never a secret.
     pub metadata: Value,
     /// Only for administrators.
@@ -64,6 +66,7 @@ impl Entry {
             actor: Actor::User,
             actor_user_id: user_id,
             session_id: None,
+            risk_score: None,
             metadata: json!({}),
             sensitive: false,
             tags: Vec::new(),
@@ -103,6 +106,13 @@ impl Entry {
         self
     }
 
+    /// As unusual as this, 0 to 100.
+    #[must_use]
+    pub const fn at_risk(mut self, score: u8) -> Self {
+        self.risk_score = Some(score);
+        self
+    }
+
     /// With this beside it.
     #[must_use]
     pub fn with(mut self, metadata: Value) -> Self {
@@ -118,6 +128,10 @@ pub struct Request {
     pub id: String,
     /// Where it came from.
     pub ip_address: String,
+    /// Where that lies, as far as it is known: ISO 3166-1 alpha-2.
+    pub country: Option<String>,
+    /// Its name in English.
+    pub city: Option<String>,
     /// What sent it.
     pub user_agent: Option<String>,
     /// `POST`.
@@ -212,9 +226,9 @@ pub fn insert_later(batch: &mut Batch, epoch: i32, rows: Vec<NewRow>, request: O
         message: Set(Some(audit_row::message(&entry))),
         ip_address: Set(request.map(|request| request.ip_address.clone())),
         user_agent: Set(request.and_then(|request| request.user_agent.clone())),
-        country: Set(None),
-        city: Set(None),
-        risk_score: Set(None),
+        country: Set(request.and_then(|request| request.country.clone())),
+        city: Set(request.and_then(|request| request.city.clone())),
+        risk_score: Set(entry.risk_score.map(i32::from)),
         request_method: Set(request.map(|request| request.method.to_owned())),
         request_path: Set(request.map(|request| request.path.to_owned())),
         request_params: Set(request.and_then(|request| request.params.clone())),

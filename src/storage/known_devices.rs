@@ -22,12 +22,25 @@ pub fn insert_later(batch: &mut Batch, row: known_devices::Model) {
     batch.push(Write::Insert(known_devices::Entity::insert(known_devices::ActiveModel::from(row).reset_all()).into_query()));
 }
 
-/// Notes that a device was here again.
-pub fn advance_last_seen_later(batch: &mut Batch, id: Uuid, now: Timestamp) {
-    let update = known_devices::Entity::update_many()
-        .col_expr(known_devices::Column::LastSeenAt, Expr::value(now))
-        .filter(known_devices::Column::Id.eq(id));
-    batch.push(Write::Update(update.into_query()));
+/// What a device looks like that was here again.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// As its user agent tells.
+    pub name: &'a str,
+    /// Where it is: ISO 3166-1 alpha-2.
+    pub country: Option<&'a str>,
+}
+
+/// Notes that a device was here again, and what it looked like where that is to be remembered.
+pub fn advance_last_seen_later(batch: &mut Batch, id: Uuid, seen: Option<Seen<'_>>, now: Timestamp) {
+    let mut update = known_devices::Entity::update_many().col_expr(known_devices::Column::LastSeenAt, Expr::value(now));
+    if let Some(seen) = seen {
+        update = update.col_expr(known_devices::Column::Name, Expr::value(seen.name));
+        if let Some(country) = seen.country {
+            update = update.col_expr(known_devices::Column::LocationCountry, Expr::value(country));
+        }
+    }
+    batch.push(Write::Update(update.filter(known_devices::Column::Id.eq(id)).into_query()));
 }
 
 /// Ends the trust in every device of a user; they stay known.
@@ -52,14 +65,15 @@ pub async fn trust(db: &impl ConnectionTrait, user_id: Uuid, id: Uuid, until: Ti
     Ok(result.rows_affected == 1)
 }
 
-/// Ends the trust in one device.
-pub async fn revoke_trust_of(db: &impl ConnectionTrait, id: Uuid) -> Result<(), StorageError> {
-    known_devices::Entity::update_many()
+/// Ends the trust in one device; false where there was none.
+pub async fn revoke_trust_of(db: &impl ConnectionTrait, id: Uuid) -> Result<bool, StorageError> {
+    let result = known_devices::Entity::update_many()
         .col_expr(known_devices::Column::TrustedUntil, Expr::value(Option::<Timestamp>::None))
         .filter(known_devices::Column::Id.eq(id))
+        .filter(known_devices::Column::TrustedUntil.is_not_null())
         .exec(db)
         .await?;
-    Ok(())
+    Ok(result.rows_affected == 1)
 }
 
 /// Makes a device a stranger again.

@@ -30,6 +30,8 @@ pub mod password_reset_attempts;
 pub mod pending_sign_ups;
 pub mod recovery_codes;
 pub mod retention;
+pub mod risk_history;
+pub mod rotations;
 pub mod sessions;
 pub mod signing_keys;
 pub mod spent_tokens;

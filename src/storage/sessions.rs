@@ -64,70 +64,11 @@ pub async fn insert(
 }
 
 /// Neither ended nor past its time.
-fn live(now: Timestamp) -> Condition {
+pub(super) fn live(now: Timestamp) -> Condition {
     Condition::all()
         .add(Column::Status.is_in([Status::Active, Status::Suspicious]))
         .add(Column::ExpiresAt.gt(now))
         .add(Column::AbsoluteExpiresAt.gt(now))
-}
-
-/// The refresh token that a session has now, and the one that takes its place.
-#[derive(Clone, Debug)]
-pub struct Rotation<'a> {
-    /// Generation of the token that is replaced.
-    pub generation: i32,
-    /// Its hash.
-    pub token_hash: &'a [u8],
-    /// Hash of the next one, whose generation is one higher.
-    pub next_token_hash: &'a [u8],
-    /// The new end of the session.
-    pub expires_at: Timestamp,
-    /// What the request came with.
-    pub ip_address: Option<String>,
-    /// The same.
-    pub user_agent: Option<String>,
-    /// Where the replaced token's secret was not at hand: it becomes the branch that ancestors walk to.
-    pub branches: Branches,
-}
-
-/// Whether the chain of refresh tokens stays whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Branches {
-    /// The next token was derived from the replaced one.
-    No,
-    /// The next token is a fresh one.
-    Yes,
-}
-
-/// Replaces the current refresh token; false where it is no longer the current one, or the session is over.
-pub async fn rotate(db: &impl ConnectionTrait, id: Uuid, rotation: Rotation<'_>, now: Timestamp) -> Result<bool, StorageError> {
-    let mut update = user_sessions::Entity::update_many()
-        .col_expr(Column::RefreshGeneration, Expr::value(rotation.generation + 1))
-        .col_expr(Column::RefreshTokenHash, Expr::value(rotation.next_token_hash.to_vec()))
-        .col_expr(Column::RefreshedAt, Expr::value(now))
-        .col_expr(Column::LastActivityAt, Expr::value(now))
-        .col_expr(Column::ExpiresAt, Expr::value(rotation.expires_at))
-        .col_expr(Column::UpdatedAt, Expr::value(now))
-        .col_expr(Column::Version, Expr::col(Column::Version).add(1));
-    if rotation.branches == Branches::Yes {
-        update = update
-            .col_expr(Column::BranchGeneration, Expr::value(rotation.generation))
-            .col_expr(Column::BranchTokenHash, Expr::value(rotation.token_hash.to_vec()));
-    }
-    if let Some(ip) = rotation.ip_address {
-        update = update.col_expr(Column::IpAddress, Expr::value(ip));
-    }
-    if let Some(user_agent) = rotation.user_agent {
-        update = update.col_expr(Column::UserAgent, Expr::value(user_agent));
-    }
-    let result = update
-        .filter(Column::Id.eq(id))
-        .filter(live(now))
-        .filter(Column::RefreshGeneration.eq(rotation.generation))
-        .filter(Column::RefreshTokenHash.eq(rotation.token_hash.to_vec()))
-        .exec(db)
-        .await?;
-    Ok(result.rows_affected == 1)
 }
 
 /// Notes the first use of what was issued with a generation; later ones change nothing.
@@ -263,7 +204,9 @@ async fn end(db: &impl ConnectionTrait, wanted: Condition, ending: Ending, now: 
         update = update.col_expr(Column::IsSuspicious, Expr::value(true));
     }
     if ending.suspicious && ending.by == Actor::Security {
-        update = update.col_expr(Column::RiskSignals, Expr::value(serde_json::json!(["refresh_token_reused"])));
+        update = update
+            .col_expr(Column::RiskScore, Expr::value(100))
+            .col_expr(Column::RiskSignals, Expr::value(serde_json::json!(["refresh_token_reused"])));
     }
     let ended = update.filter(wanted).filter(live(now)).exec_with_returning(db).await?;
     Ok(ended.into_iter().map(|session| session.id).collect())

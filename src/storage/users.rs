@@ -3,12 +3,16 @@
 use entity::{Channel, Timestamp, known_devices, users};
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, Condition, ConnectionTrait, EntityTrait, JoinType, Order, QueryFilter, QueryOrder,
-    QuerySelect, Value,
+    QuerySelect, QueryTrait, Value,
     sea_query::{Expr, ExprTrait, IntoCondition, LockType},
 };
 use uuid::Uuid;
 
-use super::{error::StorageError, user_contacts::without_proofs};
+use super::{
+    batch::{Batch, Write},
+    error::StorageError,
+    user_contacts::without_proofs,
+};
 
 /// The user with this id.
 pub async fn find_by_id(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<users::Model>, StorageError> {
@@ -175,6 +179,12 @@ pub async fn advance_sign_in_by_itself(db: &impl ConnectionTrait, id: Uuid, now:
         .filter(users::Column::Id.eq(id))
         .filter(users::Column::Status.eq(users::Status::Active));
     Ok(update.exec(db).await?.rows_affected == 1)
+}
+
+/// Notes that an account signs in with which it begins; with other writes.
+pub fn advance_last_login_later(batch: &mut Batch, id: Uuid, now: Timestamp) {
+    let update = users::Entity::update_many().col_expr(users::Column::LastLoginAt, Expr::value(now)).filter(users::Column::Id.eq(id));
+    batch.push(Write::Update(update.into_query()));
 }
 
 /// Notes a right password without a sign-in; false where the account is no longer active or has another password by now.

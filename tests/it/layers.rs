@@ -31,7 +31,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
 ];
 
 /// Where each outside crate may be named: files or folders below `src/`.
-const HOMES: [(&str, &[&str]); 40] = [
+const HOMES: [(&str, &[&str]); 41] = [
     ("axum", &["http/"]),
     ("tower", &["http/"]),
     ("tower_http", &["http/"]),
@@ -63,6 +63,7 @@ const HOMES: [(&str, &[&str]); 40] = [
     ("multer", &["http/multipart.rs"]),
     ("object_store", &["outbound/pictures.rs"]),
     ("reqwest", &["outbound/"]),
+    ("maxminddb", &["outbound/places.rs"]),
     ("webauthn_rs", &["crypto/webauthn.rs"]),
     ("aes_gcm", &["crypto/secret_box.rs"]),
     ("hkdf", &["crypto/key_ring.rs"]),

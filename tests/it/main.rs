@@ -49,6 +49,7 @@ mod profile;
 mod providers;
 mod races;
 mod recovery;
+mod risk;
 mod second_factors;
 mod secrets;
 mod sessions;

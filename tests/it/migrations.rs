@@ -102,9 +102,9 @@ async fn production_names_what_is_missing_and_touches_nothing() {
 async fn down_undoes_the_newest_and_up_takes_them_again() {
     for scratch in databases().await {
         migrate::up(&scratch.database, &clock()).await.unwrap();
-        let newest_first: Vec<&str> = migration::STEPS.iter().rev().map(|step| step.name).collect();
-        assert_eq!(migrate::down(&scratch.database, &clock(), 1, "test").await.unwrap(), newest_first[..1]);
-        assert_eq!(migrate::down(&scratch.database, &clock(), 99, "test").await.unwrap(), newest_first[1..]);
+        let mut newest_first = migration::STEPS.iter().rev().map(|step| step.name);
+        assert_eq!(migrate::down(&scratch.database, &clock(), 1, "test").await.unwrap(), [newest_first.next().unwrap()]);
+        assert_eq!(migrate::down(&scratch.database, &clock(), 99, "test").await.unwrap(), newest_first.collect::<Vec<_>>());
         assert_eq!(migrate::down(&scratch.database, &clock(), 1, "test").await.unwrap(), Vec::<String>::new());
         let statuses = migrate::status(&scratch.database).await.unwrap();
         assert!(statuses.iter().all(|step| step.state == State::RolledBack), "{statuses:?}");
@@ -192,9 +192,9 @@ async fn the_command_line_tells_what_it_did() {
     use cli::migrate::{Command, Failed};
     for scratch in databases().await {
         let mut out = Vec::new();
-        assert!(
-            matches!(cli::migrate::run(&scratch.database, &clock(), Command::Verify, &mut out).await, Err(Failed::Problems(count)) if count == migration::STEPS.len())
-        );
+        let unverified = cli::migrate::run(&scratch.database, &clock(), Command::Verify, &mut out).await;
+        assert!(matches!(unverified, Err(Failed::Problems(problems)) if problems == migration::STEPS.len()));
+        let newest = migration::STEPS.last().unwrap().name;
         for command in [Command::Up, Command::Up, Command::Status, Command::Verify, Command::Down { steps: 1 }] {
             cli::migrate::run(&scratch.database, &clock(), command, &mut out).await.unwrap();
         }

@@ -23,6 +23,11 @@ fn word(value: &impl ActiveEnum<Value = String>) -> String {
     value.to_value().to_uppercase()
 }
 
+/// Kept in tenths.
+fn degrees(tenths: i32) -> f64 {
+    f64::from(tenths) / 10.0
+}
+
 /// The person.
 pub(super) fn account(user: &users::Model, public_base: &str) -> Value {
     json!({
@@ -94,12 +99,20 @@ pub(super) fn session(session: &user_sessions::Model) -> Value {
             "userAgent": session.user_agent,
         },
         "ipAddress": session.ip_address,
+        "location": {
+            "country": session.location_country,
+            "city": session.location_city,
+            "timezone": session.location_timezone,
+            "latitude": session.location_latitude.map(degrees),
+            "longitude": session.location_longitude.map(degrees),
+        },
         "loginMethod": word(&session.login_method),
         "methods": session.amr,
         "authenticatedAt": at(session.authenticated_at),
         "suspicious": session.is_suspicious,
         "riskScore": session.risk_score,
         "riskSignals": session.risk_signals,
+        "proofsVoidBefore": at(session.proofs_void_before),
         "createdAt": at(session.created_at),
         "refreshedAt": at(session.refreshed_at),
         "lastActivityAt": at(session.last_activity_at),
@@ -115,6 +128,7 @@ pub(super) fn device(device: &known_devices::Model) -> Value {
     json!({
         "id": device.id,
         "name": device.name,
+        "country": device.location_country,
         "trustedUntil": at(device.trusted_until),
         "lastSeenAt": at(device.last_seen_at),
         "createdAt": at(device.created_at),

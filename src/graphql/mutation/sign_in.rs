@@ -95,6 +95,8 @@ pub enum SecondFactorInput {
     RecoveryCode(String),
     /// AuthenticationResponseJSON, after `beginPasskeySignIn` with the same `loginToken`.
     Passkey(Json),
+    /// The code of `SecondFactorRequired.challenge`.
+    Code(String),
 }
 
 impl From<SecondFactorInput> for complete_second_factor::Given {
@@ -103,6 +105,7 @@ impl From<SecondFactorInput> for complete_second_factor::Given {
             SecondFactorInput::TotpCode(code) => Self::Totp(code),
             SecondFactorInput::RecoveryCode(code) => Self::RecoveryCode(code),
             SecondFactorInput::Passkey(credential) => Self::Passkey(credential.0),
+            SecondFactorInput::Code(code) => Self::Code(code),
         }
     }
 }

@@ -7,7 +7,10 @@ use async_graphql::{Context, Enum, ID, Object, Result};
 use entity::{Timestamp, user_audit_log, user_sessions};
 use uuid::Uuid;
 
-use super::session::{Actor, Device, DeviceType, Session};
+use super::{
+    location::Location,
+    session::{Actor, Device, DeviceType, Session},
+};
 use crate::{
     domain::device,
     graphql::{
@@ -83,6 +86,10 @@ impl Activity {
 
     async fn ip_address(&self) -> Option<&str> {
         self.0.ip_address.as_deref().filter(|_| self.tells_request())
+    }
+
+    async fn location(&self) -> Option<Location> {
+        Location::known(self.0.country.clone(), self.0.city.clone(), None)
     }
 
     async fn created_at(&self) -> DateTime {

@@ -12,3 +12,11 @@ pub struct Location {
     /// IANA, for example `Asia/Bangkok`.
     pub timezone: Option<String>,
 }
+
+impl Location {
+    /// What is known of it; none where nothing is.
+    pub fn known(country: Option<String>, city: Option<String>, timezone: Option<String>) -> Option<Self> {
+        let is_known = country.is_some() || city.is_some() || timezone.is_some();
+        is_known.then_some(Self { country, city, timezone })
+    }
+}

@@ -7,9 +7,9 @@ use async_graphql::{Context, Enum, ID, Object, Result, SimpleObject};
 use entity::{Channel, known_devices, user_sessions, users};
 use uuid::Uuid;
 
-use super::user::User;
+use super::{location::Location, user::User};
 use crate::{
-    domain::machine_scope::MachineScope,
+    domain::{machine_scope::MachineScope, risk},
     flows::{caller::Identity, reauthentication_methods, refresh_session::is_live},
     graphql::{
         context::ContextExt,
@@ -160,6 +160,7 @@ pub struct Device {
 
 /// Something unusual about a sign-in or refresh.
 #[derive(Enum, Clone, Copy, Debug, PartialEq, Eq)]
+#[graphql(remote = "risk::Signal")]
 #[expect(missing_docs, reason = "the names are the contract's and say it")]
 pub enum RiskSignal {
     NewDevice,
@@ -169,22 +170,6 @@ pub enum RiskSignal {
     UserAgentChanged,
     RefreshTokenReused,
     AnonymousNetwork,
-}
-
-impl RiskSignal {
-    /// As the database keeps it.
-    fn from_stored(name: &str) -> Option<Self> {
-        Some(match name {
-            "new_device" => Self::NewDevice,
-            "new_country" => Self::NewCountry,
-            "impossible_travel" => Self::ImpossibleTravel,
-            "recent_failures" => Self::RecentFailures,
-            "user_agent_changed" => Self::UserAgentChanged,
-            "refresh_token_reused" => Self::RefreshTokenReused,
-            "anonymous_network" => Self::AnonymousNetwork,
-            _ => return None,
-        })
-    }
 }
 
 #[Object(guard = "MachineNeeds(&[MachineScope::EventsRead])")]
@@ -224,6 +209,11 @@ impl Session {
 
     async fn ip_address(&self) -> Option<&str> {
         self.0.ip_address.as_deref()
+    }
+
+    async fn location(&self) -> Option<Location> {
+        let row = &self.0;
+        Location::known(row.location_country.clone(), row.location_city.clone(), row.location_timezone.clone())
     }
 
     async fn login_method(&self) -> LoginMethod {
@@ -266,7 +256,8 @@ impl Session {
     }
 
     async fn risk_signals(&self) -> Vec<RiskSignal> {
-        self.0.risk_signals.as_array().into_iter().flatten().filter_map(|signal| RiskSignal::from_stored(signal.as_str()?)).collect()
+        let stored = self.0.risk_signals.as_array().into_iter().flatten();
+        stored.filter_map(|signal| risk::Signal::parse(signal.as_str()?)).map(RiskSignal::from).collect()
     }
 
     async fn created_at(&self) -> DateTime {

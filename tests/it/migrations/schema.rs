@@ -79,6 +79,12 @@ fn session(user_id: Uuid) -> user_sessions::Model {
         updated_at: at(0),
         second_factor: None,
         strong_proof_at: None,
+        location_country: None,
+        location_city: None,
+        location_timezone: None,
+        location_latitude: None,
+        location_longitude: None,
+        proofs_void_before: None,
     }
 }
 
@@ -126,6 +132,7 @@ async fn every_row_comes_back_as_it_went_in() {
                 trusted_until: None,
                 last_seen_at,
                 created_at,
+                location_country: Some("TH".to_owned()),
             },
         )
         .await;

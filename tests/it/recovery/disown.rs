@@ -21,7 +21,7 @@ async fn the_owner_ends_a_session_that_is_not_theirs() {
         me["sessions"]["nodes"][0],
         json!({
             "id": thief.session_id, "status": "REVOKED", "suspicious": true, "revokedBy": "USER",
-            "revokedReason": "disowned by its owner", "riskSignals": [],
+            "revokedReason": "disowned by its owner", "riskSignals": ["NEW_DEVICE"],
         })
     );
     owner.me().await;

@@ -419,6 +419,11 @@ impl Member {
         self.tokens.lock().unwrap().clone()
     }
 
+    /// The same for a payload that a test looked at itself.
+    pub fn hold_tokens_of(&self, payload: &Value) {
+        self.hold(&payload["tokens"]);
+    }
+
     /// Takes the tokens of an answer over from the ones held.
     pub(super) fn hold(&self, tokens: &Value) {
         *self.tokens.lock().unwrap() = Tokens::of(tokens);

@@ -11,6 +11,7 @@ mod inbox;
 pub mod oauth;
 mod passkeys;
 mod place;
+pub mod places;
 mod process;
 mod program;
 pub mod provider;

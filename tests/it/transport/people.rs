@@ -148,6 +148,12 @@ fn session(id: Uuid, now: Timestamp) -> user_sessions::Model {
         updated_at: now,
         second_factor: None,
         strong_proof_at: None,
+        location_country: None,
+        location_city: None,
+        location_timezone: None,
+        location_latitude: None,
+        location_longitude: None,
+        proofs_void_before: None,
     }
 }
 
