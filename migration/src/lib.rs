@@ -33,6 +33,7 @@ pub const STEPS: &[Step] = &[
     step!("0003_operations"),
     step!("0004_account_life"),
     step!("0005_factors"),
+    step!("0006_administration"),
 ];
 
 const HISTORY: &str = include_str!("../history.sql");

@@ -30,4 +30,6 @@ pub mod spent_tokens;
 pub mod totp;
 pub mod unfinished_changes;
 pub mod user_contacts;
+pub mod user_lists;
+pub mod user_search;
 pub mod users;

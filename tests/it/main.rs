@@ -13,6 +13,7 @@ mod support;
 
 mod access;
 mod account;
+mod administration;
 mod avatars;
 mod breaches;
 mod clean_up;

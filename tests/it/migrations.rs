@@ -100,10 +100,10 @@ async fn production_names_what_is_missing_and_touches_nothing() {
 async fn down_undoes_the_newest_and_up_takes_them_again() {
     for scratch in databases().await {
         migrate::up(&scratch.database, &clock()).await.unwrap();
-        assert_eq!(migrate::down(&scratch.database, &clock(), 1, "test").await.unwrap(), ["0005_factors"]);
+        assert_eq!(migrate::down(&scratch.database, &clock(), 1, "test").await.unwrap(), ["0006_administration"]);
         assert_eq!(
             migrate::down(&scratch.database, &clock(), 9, "test").await.unwrap(),
-            ["0004_account_life", "0003_operations", "0002_records", "0001_accounts"]
+            ["0005_factors", "0004_account_life", "0003_operations", "0002_records", "0001_accounts"]
         );
         assert_eq!(migrate::down(&scratch.database, &clock(), 1, "test").await.unwrap(), Vec::<String>::new());
         let statuses = migrate::status(&scratch.database).await.unwrap();
@@ -192,18 +192,18 @@ async fn the_command_line_tells_what_it_did() {
     use cli::migrate::{Command, Failed};
     for scratch in databases().await {
         let mut out = Vec::new();
-        assert!(matches!(cli::migrate::run(&scratch.database, &clock(), Command::Verify, &mut out).await, Err(Failed::Problems(5))));
+        assert!(matches!(cli::migrate::run(&scratch.database, &clock(), Command::Verify, &mut out).await, Err(Failed::Problems(6))));
         for command in [Command::Up, Command::Up, Command::Status, Command::Verify, Command::Down { steps: 1 }] {
             cli::migrate::run(&scratch.database, &clock(), command, &mut out).await.unwrap();
         }
         let printed = String::from_utf8(out).unwrap();
         for line in [
-            "migration 0005_factors has not run: run `postern migrate up`",
-            "applied 0005_factors",
+            "migration 0006_administration has not run: run `postern migrate up`",
+            "applied 0006_administration",
             "nothing to apply",
             "applied      0001_accounts             batch 1  2026-11-20T12:00:00.000Z  Accounts, sign-ups",
             "the schema is complete",
-            "undone 0005_factors",
+            "undone 0006_administration",
         ] {
             assert!(printed.lines().any(|printed| printed.starts_with(line)), "{line}\n{printed}");
         }

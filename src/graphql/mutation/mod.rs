@@ -13,6 +13,7 @@ mod second_factors;
 mod session;
 mod sign_in;
 mod sign_up;
+mod users;
 
 /// Everything that can be done.
 #[derive(MergedObject, Default)]
@@ -28,4 +29,5 @@ pub struct Mutation(
     avatar::AvatarMutation,
     second_factors::SecondFactorMutation,
     provider::ProviderMutation,
+    users::UserMutation,
 );

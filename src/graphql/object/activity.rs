@@ -33,6 +33,13 @@ pub enum AuditStatus {
     Pending,
 }
 
+impl Activity {
+    /// Whether the request was the owner's, or nobody knows whose: an administrator has a right to privacy too.
+    fn is_request_told(&self) -> bool {
+        self.0.actor_user_id.is_none_or(|actor| Some(actor) == self.0.user_id)
+    }
+}
+
 #[Object]
 impl Activity {
     async fn id(&self) -> ID {
@@ -59,7 +66,7 @@ impl Activity {
     }
 
     async fn device(&self) -> Option<Device> {
-        let user_agent = self.0.user_agent.as_deref()?;
+        let user_agent = self.0.user_agent.as_deref().filter(|_| self.is_request_told())?;
         let device = device::Device::from_user_agent(Some(user_agent));
         Some(Device {
             kind: DeviceType::from(device.kind),
@@ -71,7 +78,7 @@ impl Activity {
     }
 
     async fn ip_address(&self) -> Option<&str> {
-        self.0.ip_address.as_deref()
+        self.0.ip_address.as_deref().filter(|_| self.is_request_told())
     }
 
     async fn created_at(&self) -> DateTime {

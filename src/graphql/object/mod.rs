@@ -15,3 +15,4 @@ pub mod session_event;
 pub mod sign_in_outcome;
 pub mod tokens;
 pub mod user;
+pub mod user_connection;

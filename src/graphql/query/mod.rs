@@ -4,7 +4,8 @@ use async_graphql::MergedObject;
 
 mod deployment;
 mod person;
+mod users;
 
 /// Everything that can be asked.
 #[derive(MergedObject, Default)]
-pub struct Query(person::PersonQuery, deployment::DeploymentQuery);
+pub struct Query(person::PersonQuery, deployment::DeploymentQuery, users::UserQuery);

@@ -66,19 +66,22 @@ fn who<'a>(ctx: &'a Context<'_>) -> Result<Option<&'a SignedIn>, Error> {
 async fn find_node(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
     let (app, caller): (_, &Caller) = (ctx.app()?, ctx.caller()?);
     authorize(app, caller, AuthLevel::SignedIn)?;
-    let me = caller.signed_in().map_err(error::unauthenticated)?;
+    let own = caller.principal().map_err(error::unauthenticated)?.user_id;
     let Ok(id) = Uuid::try_parse(id) else { return Ok(None) };
-    let is_admin = me.live.user.role == Role::Admin;
-    let db = app.database.read();
-    if id == me.live.user.id {
+    if let Some(me) = caller.signed_in().ok().filter(|me| me.live.user.id == id) {
         return Ok(Some(Node::User(User(Arc::clone(&me.live.user)))));
     }
+    let db = app.database.read();
     let session = sessions::find_by_id(db, id).await.map_err(error::storage)?;
-    if let Some(session) = session.filter(|session| is_admin || session.user_id == me.live.user.id) {
+    if own.is_none() || session.as_ref().map(|session| session.user_id) != own {
+        // Who is no administrator learns nothing of what others have, not even that they may not.
+        if caller.signed_in().is_ok_and(|me| me.live.user.role != Role::Admin) {
+            return Ok(None);
+        }
+        authorize(app, caller, AuthLevel::Admin)?;
+    }
+    if let Some(session) = session {
         return Ok(Some(Node::Session(session.into())));
     }
-    if is_admin {
-        return Ok(users::find_by_id(db, id).await.map_err(error::storage)?.map(|user| Node::User(user.into())));
-    }
-    Ok(None)
+    Ok(users::find_by_id(db, id).await.map_err(error::storage)?.map(|user| Node::User(user.into())))
 }
