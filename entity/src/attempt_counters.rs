@@ -27,6 +27,8 @@ pub struct Model {
     pub updated_at: Timestamp,
     /// When the last failures were, the newest first: 15 digits of milliseconds each, and no more of them than lock.
     pub recent: String,
+    /// The counter of the account itself, not that of one of its devices.
+    pub is_account: bool,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

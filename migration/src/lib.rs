@@ -37,6 +37,7 @@ pub const STEPS: &[Step] = &[
     step!("0003_operations"),
     step!("0004_account_life"),
     step!("0005_factors"),
+    step!("0006_administration"),
     step!("0007_coins_and_invitations"),
     step!("0008_audit"),
     step!("0009_risk"),

@@ -126,7 +126,7 @@ fn explain<R>(failure: Failure<R>, words: impl FnOnce(R) -> &'static str) -> Str
     match failure {
         Failure::Refused(refusal) => words(refusal).to_owned(),
         Failure::RateLimited { .. } | Failure::Overloaded { .. } => "too busy, or the database does not answer".to_owned(),
-        Failure::Unauthenticated(_) => "not allowed".to_owned(),
+        Failure::Unauthenticated(_) | Failure::Forbidden => "not allowed".to_owned(),
         Failure::Fault(fault) => fault.to_string(),
     }
 }

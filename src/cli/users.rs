@@ -93,7 +93,7 @@ async fn create(app: &App, email: String, password: Zeroizing<String>) -> Result
             Refusal::Weak(_) => "the password is too easy to guess".to_owned(),
         },
         Failure::RateLimited { .. } | Failure::Overloaded { .. } => "too busy, or the database does not answer".to_owned(),
-        Failure::Unauthenticated(_) => "not allowed".to_owned(),
+        Failure::Unauthenticated(_) | Failure::Forbidden => "not allowed".to_owned(),
         Failure::Fault(fault) => fault.to_string(),
     })
 }

@@ -1,15 +1,23 @@
-//! What a deployment may keep with a user.
+//! What a deployment keeps with a user: a JSON object of 16 KiB at most.
 
 use serde_json::Value;
 
-/// Bytes of it, as JSON.
-const LONGEST: usize = 16 * 1024;
+/// Most bytes, as JSON without blanks.
+pub const MAX_BYTES: usize = 16 * 1024;
 
-/// An object of at most 16 KiB. PostgreSQL keeps no NUL in a text.
+/// Whether it may be kept: an object, not too large, without what PostgreSQL keeps in no text (NUL).
 #[must_use]
 pub fn is_acceptable(metadata: &Value) -> bool {
-    let text = metadata.to_string();
-    metadata.is_object() && text.len() <= LONGEST && !text.contains("\\u0000")
+    metadata.is_object() && metadata.to_string().len() <= MAX_BYTES && !has_nul(metadata)
+}
+
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(fields) => fields.iter().any(|(name, value)| name.contains('\0') || has_nul(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 #[cfg(test)]
@@ -19,12 +27,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_an_object_and_not_too_long() {
-        assert!(is_acceptable(&json!({})) && is_acceptable(&json!({"plan": {"name": "gold", "seats": [1, 2]}})));
-        for wrong in [json!(null), json!([]), json!("x"), json!(1), json!({"a": "b\u{0}c"}), json!({"a\u{0}": 1})] {
+    fn only_a_small_object_is_kept() {
+        assert!(is_acceptable(&json!({})));
+        assert!(is_acceptable(&json!({"plan": "pro", "seats": [1, {"of": null}]})));
+        for wrong in [json!(null), json!([]), json!("text"), json!(1), json!({"a": ["\u{0}"]}), json!({"a\u{0}": 1})] {
             assert!(!is_acceptable(&wrong), "{wrong}");
         }
-        let of_length = |length: usize| json!({ "a": "x".repeat(length - r#"{"a":""}"#.len()) });
-        assert!(is_acceptable(&of_length(LONGEST)) && !is_acceptable(&of_length(LONGEST + 1)));
+        let of_size = |bytes: usize| json!({"a": "x".repeat(bytes - r#"{"a":""}"#.len())});
+        assert!(is_acceptable(&of_size(MAX_BYTES)));
+        assert!(!is_acceptable(&of_size(MAX_BYTES + 1)));
     }
 }

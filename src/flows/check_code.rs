@@ -114,7 +114,7 @@ pub async fn run(app: &App, challenge: Challenge, code: &str, budget: Budget, no
     refuse_ended(&challenge)?;
     let policy = lockout::code_policy(&app.config);
     let key = budget.key(app, &challenge.contact);
-    let counted = Counted { kind: lockout::CODE, key: &key, user_id: None };
+    let counted = Counted { kind: lockout::CODE, key: &key, user_id: None, is_account: false };
     let id = app.entropy.uuid(now);
     if let Reservation::Locked { until } = attempt_counters::reserve(app.database.write(), &counted, &policy, id, now).await? {
         return Err(Failure::Refused(Refusal::TooManyAttempts { retry_after: Some(until.until(now)) }));

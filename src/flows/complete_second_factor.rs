@@ -130,7 +130,7 @@ async fn complete(
     now: Timestamp,
 ) -> Result<SignedIn, Failure<Refusal>> {
     let key = lockout::login_attempt_key(app, hash);
-    let counted = Counted { kind: lockout::SECOND_FACTOR, key: &key, user_id: None };
+    let counted = Counted { kind: lockout::SECOND_FACTOR, key: &key, user_id: None, is_account: false };
     let policy = lockout::login_policy(ATTEMPTS, second_step::LOGIN_TTL);
     let id = app.entropy.uuid(now);
     let row = match attempt_counters::reserve(app.database.write(), &counted, &policy, id, now).await? {

@@ -62,7 +62,9 @@ pub async fn within(app: &App, change: &mut Change<'_>, user: &users::Model, ent
     }
     deletions::erase(change.db(), user, change.now).await?;
     audit::erase_user(change.db(), user.id, AUDIT_ROWS).await?;
-    change.audit(entry.with(json!({ "sessionsEnded": ended.len() })));
+    let mut metadata = entry.metadata.clone();
+    metadata["sessionsEnded"] = json!(ended.len());
+    change.audit(entry.with(metadata));
     for message in notify::all_contacts_unasked(app, user, &Template::AccountDeleted {}, change.now) {
         // There is nobody any more to whom it could belong.
         change.send(NewMessage { user_id: None, ..message });

@@ -86,7 +86,7 @@ async fn all_coin_entries(app: &App, user_id: Uuid) -> Result<Vec<entity::coin_e
     let mut all = Vec::new();
     let mut after = None;
     loop {
-        let window = audit::Window { after, before: None, from_end: false, limit: PAGE };
+        let window = coins::Window { after, before: None, from_end: false, limit: PAGE };
         let page = coins::list(app.database.read(), user_id, window).await?;
         let is_last = (page.len() as u64) < PAGE;
         after = page.last().map(|entry| entry.seq);

@@ -29,6 +29,8 @@ pub enum Failure<R> {
     },
     /// The credentials do not hold.
     Unauthenticated(Reason),
+    /// Who asks may not, or not any more.
+    Forbidden,
     /// Something broke; logged at the edge, told as INTERNAL.
     Fault(Fault),
 }
@@ -52,6 +54,7 @@ impl<R> Failure<R> {
             Self::RateLimited { retry_after } => Failure::RateLimited { retry_after },
             Self::Overloaded { retry_after } => Failure::Overloaded { retry_after },
             Self::Unauthenticated(reason) => Failure::Unauthenticated(reason),
+            Self::Forbidden => Failure::Forbidden,
             Self::Fault(fault) => Failure::Fault(fault),
         }
     }

@@ -54,6 +54,7 @@ pub fn contact_limit_name(app: &App, contact: &str) -> String {
 pub struct PasswordCounter {
     key: [u8; 32],
     user_id: Option<Uuid>,
+    is_account: bool,
     place: Option<Place>,
 }
 
@@ -70,7 +71,7 @@ impl PasswordCounter {
                 (keyed_hash::counter_key(&app.key_ring, PASSWORD, &[b"identifier", identifier.as_bytes()]), None)
             }
         };
-        Self { key, user_id, place: None }
+        Self { key, user_id, is_account: matches!(subject, Subject::Account(_)), place: None }
     }
 
     /// Waits until few enough others are being checked: so many right passwords at once, from one who reloads or tries in a loop, then never
@@ -86,7 +87,7 @@ impl PasswordCounter {
 
     /// For storage.
     pub const fn counted(&self) -> Counted<'_> {
-        Counted { kind: PASSWORD, key: &self.key, user_id: self.user_id }
+        Counted { kind: PASSWORD, key: &self.key, user_id: self.user_id, is_account: self.is_account }
     }
 }
 
@@ -99,6 +100,7 @@ pub fn account_key(app: &App, user_id: Uuid) -> [u8; 32] {
 pub struct FactorCounter {
     key: [u8; 32],
     user_id: Uuid,
+    is_account: bool,
 }
 
 impl FactorCounter {
@@ -108,12 +110,12 @@ impl FactorCounter {
             Some(device) => keyed_hash::counter_key(&app.key_ring, SECOND_FACTOR, &[b"device", user.id.as_bytes(), device.id.as_bytes()]),
             None => keyed_hash::counter_key(&app.key_ring, SECOND_FACTOR, &[b"account", user.id.as_bytes()]),
         };
-        Self { key, user_id: user.id }
+        Self { key, user_id: user.id, is_account: device.is_none() }
     }
 
     /// For storage.
     pub const fn counted(&self) -> Counted<'_> {
-        Counted { kind: SECOND_FACTOR, key: &self.key, user_id: Some(self.user_id) }
+        Counted { kind: SECOND_FACTOR, key: &self.key, user_id: Some(self.user_id), is_account: self.is_account }
     }
 }
 

@@ -45,6 +45,11 @@ pub fn sighting(caller: &Caller, now: Timestamp) -> Sighting {
     Sighting { device: Device::from_user_agent(caller.user_agent.as_deref()).name, ip_address: caller.ip.to_string(), at: now }
 }
 
+/// When something was done by somebody whose device and address are not the reader's to know: an administrator.
+pub const fn unseen(now: Timestamp) -> Sighting {
+    Sighting { device: String::new(), ip_address: String::new(), at: now }
+}
+
 /// One message to each verified contact of the user, the address first.
 pub fn all_contacts(app: &App, caller: &Caller, user: &users::Model, template: &Template, now: Timestamp) -> Vec<NewMessage> {
     in_language(app, user, template, &locale(app, caller, Some(user)), now)

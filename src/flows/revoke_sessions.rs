@@ -4,7 +4,7 @@ use entity::{account_events::Kind, user_audit_log::Category, user_sessions, user
 use uuid::Uuid;
 
 use super::{
-    caller::{Caller, Reason, SignedIn},
+    caller::{Caller, Principal, Reason, SignedIn},
     change::Change,
     failure::Failure,
     refresh_session::is_live,
@@ -62,17 +62,38 @@ pub async fn end<R>(change: &mut Change<'_>, me: &SignedIn, which: Which, reason
 }
 
 /// Ends sessions of a user who need not be signed in, inside a change, with event and audit row for each.
-pub async fn end_for_owner(change: &mut Change<'_>, user_id: Uuid, which: Which, ending: Ending) -> Result<Vec<Uuid>, StorageError> {
+pub async fn end_for_owner(change: &mut Change<'_>, user_id: Uuid, which: Which, ending: Ending<'_>) -> Result<Vec<Uuid>, StorageError> {
+    let actor_user_id = if ending.by == Actor::User { Some(user_id) } else { None };
+    end_by(change, (user_id, which), ending, actor_user_id).await
+}
+
+/// Ends sessions of a user for an administrator, inside a change, with event and audit row for each.
+pub async fn end_for_administrator(
+    change: &mut Change<'_>,
+    principal: Principal,
+    (user_id, which): (Uuid, Which),
+    reason: &str,
+) -> Result<Vec<Uuid>, StorageError> {
+    change.lock("sessions", &user_id.simple().to_string()).await?;
+    let ending = Ending { by: principal.actor, reason, suspicious: false };
+    end_by(change, (user_id, which), ending, principal.user_id).await
+}
+
+async fn end_by(
+    change: &mut Change<'_>,
+    (user_id, which): (Uuid, Which),
+    ending: Ending<'_>,
+    actor_user_id: Option<Uuid>,
+) -> Result<Vec<Uuid>, StorageError> {
     let ended = sessions::revoke(change.db(), which, ending, change.now).await?;
     for id in &ended {
         change.tell_session(Kind::SessionRevoked, user_id, *id);
-        let mut entry = Entry::success("session_revoked", Category::Security, Some(user_id))
-            .in_session(*id)
-            .with(serde_json::json!({ "reason": ending.reason }));
-        if ending.by != Actor::User {
-            (entry.actor, entry.actor_user_id) = (ending.by, None);
-        }
-        change.audit(entry);
+        change.audit(
+            Entry::success("session_revoked", Category::Security, Some(user_id))
+                .in_session(*id)
+                .with(serde_json::json!({ "reason": ending.reason }))
+                .by(ending.by, actor_user_id),
+        );
     }
     Ok(ended)
 }

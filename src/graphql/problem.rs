@@ -8,6 +8,7 @@ mod factors;
 mod invitations;
 mod passkeys;
 mod providers;
+mod users;
 
 use std::time::Duration;
 
@@ -239,6 +240,7 @@ pub fn settle_error<R>(failure: Failure<R>) -> Error {
         Failure::RateLimited { retry_after } => error::rate_limited(retry_after),
         Failure::Overloaded { retry_after } => error::overloaded(retry_after),
         Failure::Unauthenticated(reason) => error::unauthenticated(reason),
+        Failure::Forbidden => error::forbidden(),
         Failure::Fault(fault) => error::fault(fault),
     }
 }
@@ -251,6 +253,7 @@ fn outcome<T>(result: &Result<T, Failure<Vec<Problem>>>) -> String {
         Err(Failure::RateLimited { .. }) => "RateLimited".to_owned(),
         Err(Failure::Overloaded { .. }) => "Overloaded".to_owned(),
         Err(Failure::Unauthenticated(_)) => "Unauthenticated".to_owned(),
+        Err(Failure::Forbidden) => "Forbidden".to_owned(),
         Err(Failure::Fault(_)) => "Fault".to_owned(),
     }
 }

@@ -62,6 +62,8 @@ async fn verify<E: Executor>(
     match forward.gateway.identify(credentials).await {
         Identity::Session(me) => accept(&me, &arrival),
         Identity::Anonymous => refuse_counted(&forward.gateway, Reason::TokenMissing, &arrival),
+        // A machine is nobody that a service behind the proxy could know.
+        Identity::Machine(_) => refuse_counted(&forward.gateway, Reason::TokenInvalid, &arrival),
         Identity::Refused(reason) | Identity::Past { reason, .. } => refuse_counted(&forward.gateway, reason, &arrival),
     }
 }

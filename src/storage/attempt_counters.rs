@@ -37,6 +37,8 @@ pub struct Counted<'a> {
     pub key: &'a [u8],
     /// The account, where there is one.
     pub user_id: Option<Uuid>,
+    /// Whether it is the account's own counter, not that of one of its devices.
+    pub is_account: bool,
 }
 
 /// Whether an attempt may be checked.
@@ -76,16 +78,17 @@ pub async fn reserve(
     let lock_end = if last == 0 { parameter(db, 13) } else { format!("CASE attempt_counters.locks {}END", lock_end.collect::<String>()) };
     let recent = "substr(CAST($8 AS text) || (CASE WHEN attempt_counters.locked_until IS NOT NULL THEN '' ELSE attempt_counters.recent END), 1, \
                   CAST($9 AS integer))";
+    let is_account = counted.is_account;
     let locks = format!("substr({recent}, CAST($10 AS integer), {STAMP}) > CAST($6 AS text)");
     let sql = format!(
-        "INSERT INTO attempt_counters (id, kind, key, user_id, failures, total, locks, locked_until, last_failure_at, created_at, updated_at, recent) \
-         VALUES ($1, $2, $3, $4, 1, 1, $11, $12, $5, $5, $5, CAST($8 AS text)) \
+        "INSERT INTO attempt_counters (id, kind, key, user_id, failures, total, locks, locked_until, last_failure_at, created_at, updated_at, recent, is_account) \
+         VALUES ($1, $2, $3, $4, 1, 1, $11, $12, $5, $5, $5, CAST($8 AS text), {is_account}) \
          ON CONFLICT (kind, key) DO UPDATE SET \
          failures = length({recent}) / {STAMP}, \
          total = attempt_counters.total + 1, \
          locks = attempt_counters.locks + (CASE WHEN {locks} THEN 1 ELSE 0 END), \
          locked_until = (CASE WHEN {locks} THEN {lock_end} ELSE NULL END), \
-         last_failure_at = $5, updated_at = $5, recent = {recent} \
+         last_failure_at = $5, updated_at = $5, recent = {recent}, is_account = {is_account} \
          WHERE (attempt_counters.locked_until IS NULL OR attempt_counters.locked_until <= $5) AND attempt_counters.total < $7 \
          RETURNING *"
     );

@@ -8,7 +8,20 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{audit::Window, error::StorageError};
+use super::error::StorageError;
+
+/// A window on the entries of an account, the newest first.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// Only what is older than the entry with this number.
+    pub after: Option<i64>,
+    /// Only what is newer than it.
+    pub before: Option<i64>,
+    /// From the end of the list backwards.
+    pub from_end: bool,
+    /// How many at most.
+    pub limit: u64,
+}
 
 /// An entry that is to be written.
 #[derive(Clone, Debug)]

@@ -69,6 +69,12 @@ pub async fn consume_all_of_contact(db: &impl ConnectionTrait, user_id: Uuid, co
     Ok(())
 }
 
+/// Ends all of a user: nothing that was done to the address before can be undone any more.
+pub async fn consume_all_of_user(db: &impl ConnectionTrait, user_id: Uuid, now: Timestamp) -> Result<(), StorageError> {
+    Entity::update_many().col_expr(Column::UsedAt, Expr::value(now)).filter(unused(user_id)).exec(db).await?;
+    Ok(())
+}
+
 /// Ends those that came with or after this one: what is undone takes every later change with it, and no earlier one.
 pub async fn consume_since(db: &impl ConnectionTrait, user_id: Uuid, row: &Model, now: Timestamp) -> Result<(), StorageError> {
     Entity::update_many()

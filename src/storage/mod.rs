@@ -39,4 +39,6 @@ pub mod statistics;
 pub mod totp;
 pub mod unfinished_changes;
 pub mod user_contacts;
+pub mod user_lists;
+pub mod user_search;
 pub mod users;

@@ -96,7 +96,13 @@ pub async fn delete(db: &impl ConnectionTrait, user_id: Uuid, id: Uuid) -> Resul
     Ok(result.rows_affected == 1)
 }
 
-/// The same for several, without those that have none.
+/// Takes all of an account away, and says how many those were.
+pub async fn delete_of_user(db: &impl ConnectionTrait, user_id: Uuid) -> Result<u64, StorageError> {
+    let result = passkey_credentials::Entity::delete_many().filter(passkey_credentials::Column::UserId.eq(user_id)).exec(db).await?;
+    Ok(result.rows_affected)
+}
+
+/// How many several accounts have, without those that have none.
 pub async fn count_by_user(db: &impl ConnectionTrait, user_ids: &[Uuid]) -> Result<Vec<(Uuid, u64)>, StorageError> {
     let rows: Vec<(Uuid, i64)> = passkey_credentials::Entity::find()
         .select_only()

@@ -6,7 +6,7 @@ use entity::{
     users,
 };
 use sea_orm::{
-    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
     sea_query::{Expr, ExprTrait, LockBehavior, LockType, Query},
 };
 use uuid::Uuid;
@@ -131,11 +131,11 @@ pub async fn advance_activity(db: &impl ConnectionTrait, ids: &[Uuid], before: T
 
 /// Who ends a session, and why.
 #[derive(Clone, Copy, Debug)]
-pub struct Ending {
+pub struct Ending<'a> {
     /// On whose behalf.
     pub by: Actor,
     /// A few words for the list of sessions.
-    pub reason: &'static str,
+    pub reason: &'a str,
     /// Whether somebody else was in it: by `Security` where its token was stolen, else its owner says so.
     pub suspicious: bool,
 }
@@ -154,7 +154,7 @@ pub enum Which {
 }
 
 /// Ends live sessions, and returns the ids of those that it ended: nobody else ended them.
-pub async fn revoke(db: &impl ConnectionTrait, which: Which, ending: Ending, now: Timestamp) -> Result<Vec<Uuid>, StorageError> {
+pub async fn revoke(db: &impl ConnectionTrait, which: Which, ending: Ending<'_>, now: Timestamp) -> Result<Vec<Uuid>, StorageError> {
     let wanted = match which {
         Which::One(id) => Condition::all().add(Column::Id.eq(id)),
         Which::AllOf(user) => Condition::all().add(Column::UserId.eq(user)),
@@ -170,7 +170,7 @@ pub async fn revoke_beyond(
     db: &impl ConnectionTrait,
     user_id: Uuid,
     (newest, others): (Uuid, u64),
-    ending: Ending,
+    ending: Ending<'_>,
     now: Timestamp,
 ) -> Result<Vec<Uuid>, StorageError> {
     let beyond: Vec<Uuid> = user_sessions::Entity::find()
@@ -192,7 +192,7 @@ pub async fn revoke_beyond(
     end(db, Condition::all().add(Column::Id.is_in(beyond)), ending, now).await
 }
 
-async fn end(db: &impl ConnectionTrait, wanted: Condition, ending: Ending, now: Timestamp) -> Result<Vec<Uuid>, StorageError> {
+async fn end(db: &impl ConnectionTrait, wanted: Condition, ending: Ending<'_>, now: Timestamp) -> Result<Vec<Uuid>, StorageError> {
     let mut update = user_sessions::Entity::update_many()
         .col_expr(Column::Status, Expr::value(Status::Revoked))
         .col_expr(Column::RevokedAt, Expr::value(now))
@@ -263,7 +263,9 @@ impl Filter {
             let mut any = Condition::any().add(Expr::value(false));
             for status in statuses {
                 any = any.add(match status {
-                    Status::Active | Status::Suspicious => live(now).add(Column::Status.eq(*status)),
+                    Status::Active => live(now).add(Column::Status.eq(Status::Active)),
+                    // Here and below, written out where an index is of these alone.
+                    Status::Suspicious => live(now).add(Expr::cust("status = 'suspicious'")),
                     Status::Revoked => Condition::all().add(Column::Status.eq(Status::Revoked)),
                     Status::Expired => Condition::any().add(Column::Status.eq(Status::Expired)).add(
                         Condition::all()
@@ -275,13 +277,16 @@ impl Filter {
             all = all.add(any);
         }
         if let Some(suspicious) = self.suspicious {
-            all = all.add(Column::IsSuspicious.eq(suspicious));
+            all = all.add(Expr::cust(if suspicious { "is_suspicious" } else { "NOT is_suspicious" }));
         }
         if let Some(after) = self.created_after {
             all = all.add(Column::CreatedAt.gt(after));
         }
         if let Some(score) = self.risk_score_at_least {
             all = all.add(Column::RiskScore.gte(score));
+            if score > 0 {
+                all = all.add(Expr::cust("risk_score > 0"));
+            }
         }
         if let Some(ip) = &self.ip_address {
             all = all.add(Column::IpAddress.eq(ip.as_str()));
@@ -310,27 +315,28 @@ pub async fn list(
     window: Window,
     now: Timestamp,
 ) -> Result<Vec<user_sessions::Model>, StorageError> {
+    Ok(page(filter, window, now).all(db).await?)
+}
+
+/// The query of [`list`].
+#[must_use]
+pub fn page(filter: &Filter, window: Window, now: Timestamp) -> Select<user_sessions::Entity> {
+    // Compared as a pair, so that a page far down begins where the index says.
+    let place = || Expr::tuple([Expr::col(Column::CreatedAt), Expr::col(Column::Id)]);
+    let of = |(at, id): (Timestamp, Uuid)| Expr::tuple([Expr::value(at), Expr::value(id)]);
     let mut query = user_sessions::Entity::find().filter(filter.condition(now));
-    if let Some((at, id)) = window.after {
-        query = query.filter(older_than(at, id));
+    if let Some(position) = window.after {
+        query = query.filter(place().lt(of(position)));
     }
-    if let Some((at, id)) = window.before {
-        query = query.filter(newer_than(at, id));
+    if let Some(position) = window.before {
+        query = query.filter(place().gt(of(position)));
     }
     query = if window.from_end {
         query.order_by_asc(Column::CreatedAt).order_by_asc(Column::Id)
     } else {
         query.order_by_desc(Column::CreatedAt).order_by_desc(Column::Id)
     };
-    Ok(query.limit(window.limit).all(db).await?)
-}
-
-fn older_than(at: Timestamp, id: Uuid) -> Condition {
-    Condition::any().add(Column::CreatedAt.lt(at)).add(Condition::all().add(Column::CreatedAt.eq(at)).add(Column::Id.lt(id)))
-}
-
-fn newer_than(at: Timestamp, id: Uuid) -> Condition {
-    Condition::any().add(Column::CreatedAt.gt(at)).add(Condition::all().add(Column::CreatedAt.eq(at)).add(Column::Id.gt(id)))
+    query.limit(window.limit)
 }
 
 /// How many there are; counting stops at `at_most`.

@@ -144,6 +144,21 @@ pub async fn restore_email(db: &impl ConnectionTrait, id: Uuid, email: &str, now
     Ok(update.exec(db).await?.rows_affected == 1)
 }
 
+/// Gives a user another contact that nobody has proved yet; what waited to follow the old one waits no more.
+pub async fn set_unverified(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+    (channel, contact): (Channel, &str),
+    now: Timestamp,
+) -> Result<(), StorageError> {
+    let columns = columns(channel);
+    let update = update(id, now)
+        .col_expr(columns.contact, Expr::value(contact))
+        .col_expr(columns.verified_at, Expr::value(Option::<Timestamp>::None));
+    without_pending(update, channel).exec(db).await?;
+    Ok(())
+}
+
 /// Takes a contact away, and the one that waits to follow it.
 pub async fn delete(db: &impl ConnectionTrait, id: Uuid, channel: Channel, now: Timestamp) -> Result<bool, StorageError> {
     let columns = columns(channel);

@@ -3,7 +3,7 @@
 use entity::{Channel, Timestamp, known_devices, users};
 use sea_orm::{
     ActiveModelTrait, ActiveValue, ColumnTrait, Condition, ConnectionTrait, EntityTrait, JoinType, Order, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Value,
+    QuerySelect, QueryTrait, UpdateMany, Value,
     sea_query::{Expr, ExprTrait, IntoCondition, LockType},
 };
 use uuid::Uuid;
@@ -232,6 +232,32 @@ pub async fn update_profile(
     write: ProfileWrite,
     now: Timestamp,
 ) -> Result<Option<users::Model>, StorageError> {
+    let update = users::Entity::update_many().set(columns_of(write, now)).filter(users::Column::Status.eq(users::Status::Active));
+    let written = touch(update, id).exec_with_returning(db).await?;
+    Ok(written.into_iter().next())
+}
+
+/// The same for an administrator, whatever the account's status, with the data that the deployment keeps with it.
+pub async fn update_by_administrator(
+    db: &impl ConnectionTrait,
+    id: Uuid,
+    write: ProfileWrite,
+    metadata: Option<serde_json::Value>,
+    now: Timestamp,
+) -> Result<(), StorageError> {
+    let mut columns = columns_of(write, now);
+    if let Some(metadata) = metadata {
+        columns.metadata = ActiveValue::Set(metadata);
+    }
+    touch(users::Entity::update_many().set(columns), id).exec(db).await?;
+    Ok(())
+}
+
+fn touch(update: UpdateMany<users::Entity>, id: Uuid) -> UpdateMany<users::Entity> {
+    update.col_expr(users::Column::Version, Expr::col(users::Column::Version).add(1)).filter(users::Column::Id.eq(id))
+}
+
+fn columns_of(write: ProfileWrite, now: Timestamp) -> users::ActiveModel {
     #[expect(clippy::option_option, reason = "stays, cleared, or this")]
     fn value<T>(value: Option<Option<T>>) -> ActiveValue<Option<T>>
     where
@@ -239,7 +265,7 @@ pub async fn update_profile(
     {
         value.map_or(ActiveValue::NotSet, ActiveValue::Set)
     }
-    let columns = users::ActiveModel {
+    users::ActiveModel {
         username: value(write.username),
         display_name: value(write.display_name),
         full_name: value(write.full_name),
@@ -253,15 +279,25 @@ pub async fn update_profile(
         postal_code: value(write.postal_code),
         updated_at: ActiveValue::Set(now),
         ..<users::ActiveModel as ActiveModelTrait>::default()
-    };
-    let written = users::Entity::update_many()
-        .set(columns)
-        .col_expr(users::Column::Version, Expr::col(users::Column::Version).add(1))
-        .filter(users::Column::Id.eq(id))
-        .filter(users::Column::Status.eq(users::Status::Active))
-        .exec_with_returning(db)
-        .await?;
-    Ok(written.into_iter().next())
+    }
+}
+
+/// Sets who somebody is to the deployment; false where they were it already.
+pub async fn set_role(db: &impl ConnectionTrait, id: Uuid, role: users::Role, now: Timestamp) -> Result<bool, StorageError> {
+    let update = users::Entity::update_many()
+        .col_expr(users::Column::Role, Expr::value(role))
+        .col_expr(users::Column::UpdatedAt, Expr::value(now))
+        .filter(users::Column::Role.ne(role));
+    Ok(touch(update, id).exec(db).await?.rows_affected == 1)
+}
+
+/// Sets whether an account may be used; false where that was so already.
+pub async fn set_status(db: &impl ConnectionTrait, id: Uuid, status: users::Status, now: Timestamp) -> Result<bool, StorageError> {
+    let update = users::Entity::update_many()
+        .col_expr(users::Column::Status, Expr::value(status))
+        .col_expr(users::Column::UpdatedAt, Expr::value(now))
+        .filter(users::Column::Status.ne(status));
+    Ok(touch(update, id).exec(db).await?.rows_affected == 1)
 }
 
 /// Replaces the password; false where the account has another one by now than the one that was checked, or is not active.

@@ -13,6 +13,7 @@ mod support;
 
 mod access;
 mod account;
+mod administration;
 mod administration_streams;
 mod audit;
 mod avatars;

@@ -194,7 +194,6 @@ async fn the_command_line_tells_what_it_did() {
         let mut out = Vec::new();
         let unverified = cli::migrate::run(&scratch.database, &clock(), Command::Verify, &mut out).await;
         assert!(matches!(unverified, Err(Failed::Problems(problems)) if problems == migration::STEPS.len()));
-        let newest = migration::STEPS.last().unwrap().name;
         for command in [Command::Up, Command::Up, Command::Status, Command::Verify, Command::Down { steps: 1 }] {
             cli::migrate::run(&scratch.database, &clock(), command, &mut out).await.unwrap();
         }

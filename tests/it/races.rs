@@ -1,5 +1,6 @@
 //! Many at once: on whatever the environment names, and where it names PostgreSQL and Redis on two instances.
 
+mod administrators;
 mod passkeys;
 mod proofs;
 

@@ -15,6 +15,7 @@ mod second_factors;
 mod session;
 mod sign_in;
 mod sign_up;
+mod users;
 
 /// Everything that can be done.
 #[derive(MergedObject, Default)]
@@ -32,4 +33,5 @@ pub struct Mutation(
     provider::ProviderMutation,
     coins::CoinMutation,
     invitations::InvitationMutation,
+    users::UserMutation,
 );

@@ -43,7 +43,8 @@ pub struct AddressInput {
     pub postal_code: MaybeUndefined<String>,
 }
 
-fn edit<T, U>(given: MaybeUndefined<T>, convert: impl FnOnce(T) -> U) -> Edit<U> {
+/// What becomes of a value that may be left out.
+pub(super) fn edit<T, U>(given: MaybeUndefined<T>, convert: impl FnOnce(T) -> U) -> Edit<U> {
     match given {
         MaybeUndefined::Undefined => Edit::Keep,
         MaybeUndefined::Null => Edit::Clear,
@@ -52,7 +53,7 @@ fn edit<T, U>(given: MaybeUndefined<T>, convert: impl FnOnce(T) -> U) -> Edit<U>
 }
 
 /// As it is.
-fn same<T>(given: MaybeUndefined<T>) -> Edit<T> {
+pub(super) fn same<T>(given: MaybeUndefined<T>) -> Edit<T> {
     edit(given, std::convert::identity)
 }
 

@@ -28,9 +28,10 @@ use crate::{
 pub struct Activity(user_audit_log::Model);
 
 impl Activity {
-    /// Whether the request was the owner's, or nobody knows whose: an administrator has a right to privacy too.
+    /// Whether the request was the owner's, or nobody knows whose: administrators and machines are not told about.
     fn tells_request(&self) -> bool {
-        self.0.actor_user_id.is_none_or(|actor| Some(actor) == self.0.user_id)
+        let is_another = matches!(self.0.actor, user_sessions::Actor::Admin | user_sessions::Actor::System);
+        !is_another && self.0.actor_user_id.is_none_or(|actor| Some(actor) == self.0.user_id)
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
         error,
         scalar::DateTime,
     },
-    storage::{audit::Window, coins},
+    storage::coins::{self, Window},
 };
 
 /// What was added to somebody's coins, or taken.

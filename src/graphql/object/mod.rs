@@ -22,3 +22,4 @@ pub mod sign_in_outcome;
 pub mod statistics;
 pub mod tokens;
 pub mod user;
+pub mod user_connection;

@@ -58,26 +58,44 @@ pub struct SessionConnection {
     has_next: bool,
     has_previous: bool,
     filter: sessions::Filter,
+    owner: Uuid,
 }
 
 impl SessionConnection {
     /// Reads a page of a user's sessions.
     pub async fn of_user(ctx: &Context<'_>, user_id: Uuid, filter: Option<SessionFilter>, arguments: PageArguments) -> Result<Self> {
-        let app = ctx.app()?;
         let asked = filter.unwrap_or_default();
-        if asked.user_id.is_some_and(|id| id.as_str() != user_id.to_string()) {
+        if asked.user_id.as_ref().is_some_and(|id| id.as_str() != user_id.to_string()) {
             return Err(error::bad_request("`userId` is for administrators."));
         }
+        Self::read(ctx, (user_id, Some(user_id)), asked, arguments).await
+    }
+
+    /// Reads a page of the sessions of all users, or of the one that the filter names, for whoever the cursors are for.
+    pub async fn of_everybody(ctx: &Context<'_>, owner: Uuid, filter: Option<SessionFilter>, arguments: PageArguments) -> Result<Self> {
+        let asked = filter.unwrap_or_default();
+        let user_id = asked.user_id.as_ref().map(|id| Uuid::try_parse(id)).transpose();
+        let user_id = user_id.map_err(|_| error::bad_request("`userId` is not an id."))?;
+        Self::read(ctx, (owner, user_id), asked, arguments).await
+    }
+
+    async fn read(
+        ctx: &Context<'_>,
+        (owner, user_id): (Uuid, Option<Uuid>),
+        asked: SessionFilter,
+        arguments: PageArguments,
+    ) -> Result<Self> {
+        let app = ctx.app()?;
         let ip_address = asked.ip_address.map(|address| address.parse::<IpAddr>().map(|address| address.to_canonical().to_string()));
         let filter = sessions::Filter {
-            user_id: Some(user_id),
+            user_id,
             status: asked.status.map(|statuses| statuses.into_iter().map(Into::into).collect()),
             suspicious: asked.suspicious,
             created_after: asked.created_after.map(|at| at.0),
             risk_score_at_least: asked.risk_score_at_least,
             ip_address: ip_address.transpose().map_err(|_| error::bad_request("`ipAddress` is not an IP address."))?,
         };
-        let page = Page::<SessionPosition>::ask(app, user_id, arguments)?;
+        let page = Page::<SessionPosition>::ask(app, owner, arguments)?;
         let window = sessions::Window {
             after: page.after.map(|position| (position.0, position.1)),
             before: page.before.map(|position| (position.0, position.1)),
@@ -86,21 +104,21 @@ impl SessionConnection {
         };
         let rows = sessions::list(app.database.read(), &filter, window, app.clock.now()).await.map_err(error::storage)?;
         let (rows, has_next, has_previous) = page.cut(rows);
-        Ok(Self { rows: rows.into_iter().map(Session::from).collect(), has_next, has_previous, filter })
+        Ok(Self { rows: rows.into_iter().map(Session::from).collect(), has_next, has_previous, filter, owner })
     }
 }
 
 /// Counting stops here.
 const COUNTED: u64 = 10_000;
 
-fn session_cursor(ctx: &Context<'_>, session: &Session) -> Result<String> {
-    Ok(cursor(ctx.app()?, session.0.user_id, &SessionPosition(session.0.created_at, session.0.id)))
+fn session_cursor(ctx: &Context<'_>, owner: Uuid, session: &Session) -> Result<String> {
+    Ok(cursor(ctx.app()?, owner, &SessionPosition(session.0.created_at, session.0.id)))
 }
 
 #[Object]
 impl SessionConnection {
     async fn edges(&self) -> Vec<SessionEdge> {
-        self.rows.iter().cloned().map(SessionEdge).collect()
+        self.rows.iter().cloned().map(|session| SessionEdge(session, self.owner)).collect()
     }
 
     async fn nodes(&self) -> &[Session] {
@@ -111,8 +129,8 @@ impl SessionConnection {
         Ok(PageInfo {
             has_next_page: self.has_next,
             has_previous_page: self.has_previous,
-            start_cursor: self.rows.first().map(|row| session_cursor(ctx, row)).transpose()?,
-            end_cursor: self.rows.last().map(|row| session_cursor(ctx, row)).transpose()?,
+            start_cursor: self.rows.first().map(|row| session_cursor(ctx, self.owner, row)).transpose()?,
+            end_cursor: self.rows.last().map(|row| session_cursor(ctx, self.owner, row)).transpose()?,
         })
     }
 
@@ -125,12 +143,12 @@ impl SessionConnection {
 }
 
 /// A session in a list.
-pub struct SessionEdge(Session);
+pub struct SessionEdge(Session, Uuid);
 
 #[Object]
 impl SessionEdge {
     async fn cursor(&self, ctx: &Context<'_>) -> Result<String> {
-        session_cursor(ctx, &self.0)
+        session_cursor(ctx, self.1, &self.0)
     }
 
     async fn node(&self) -> &Session {

@@ -6,7 +6,14 @@ mod audit;
 mod deployment;
 mod operation;
 mod person;
+mod users;
 
 /// Everything that can be asked.
 #[derive(MergedObject, Default)]
-pub struct Query(person::PersonQuery, deployment::DeploymentQuery, audit::AuditQuery, operation::OperationQuery);
+pub struct Query(
+    person::PersonQuery,
+    deployment::DeploymentQuery,
+    users::UserQuery,
+    audit::AuditQuery,
+    operation::OperationQuery,
+);

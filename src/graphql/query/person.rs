@@ -13,7 +13,7 @@ use crate::{
         auth_level::AuthLevel,
         context::ContextExt,
         error,
-        guard::{Requires, auth, authorize_root},
+        guard::{Requires, auth, authorize, authorize_root},
         object::{node::Node, session::Session, user::User},
     },
     storage::{account_events::Positions, sessions, users},
@@ -67,23 +67,24 @@ fn who<'a>(ctx: &'a Context<'_>) -> Result<Option<&'a SignedIn>, Error> {
 async fn find_node(ctx: &Context<'_>, id: &ID) -> Result<Option<Node>> {
     let (app, caller): (_, &Caller) = (ctx.app()?, ctx.caller()?);
     authorize_root(app, caller, AuthLevel::SignedIn, "node")?;
-    if let Identity::Machine(_) = &caller.identity {
-        let Ok(id) = Uuid::try_parse(id) else { return Ok(None) };
-        return Ok(users::find_by_id(app.database.read(), id).await.map_err(error::storage)?.map(|user| Node::User(user.into())));
-    }
-    let me = caller.signed_in().map_err(error::unauthenticated)?;
     let Ok(id) = Uuid::try_parse(id) else { return Ok(None) };
-    let is_admin = me.live.user.role == Role::Admin;
     let db = app.database.read();
-    if id == me.live.user.id {
-        return Ok(Some(Node::User(User(Arc::clone(&me.live.user)))));
+    if !matches!(caller.identity, Identity::Machine(_)) {
+        let me = caller.signed_in().map_err(error::unauthenticated)?;
+        if id == me.live.user.id {
+            return Ok(Some(Node::User(User(Arc::clone(&me.live.user)))));
+        }
+        let session = sessions::find_by_id(db, id).await.map_err(error::storage)?;
+        if session.as_ref().map(|session| session.user_id) != Some(me.live.user.id) {
+            // Who is no administrator learns nothing of what others have, not even that they may not.
+            if me.live.user.role != Role::Admin {
+                return Ok(None);
+            }
+            authorize(app, caller, AuthLevel::Admin)?;
+        }
+        if let Some(session) = session {
+            return Ok(Some(Node::Session(session.into())));
+        }
     }
-    let session = sessions::find_by_id(db, id).await.map_err(error::storage)?;
-    if let Some(session) = session.filter(|session| is_admin || session.user_id == me.live.user.id) {
-        return Ok(Some(Node::Session(session.into())));
-    }
-    if is_admin {
-        return Ok(users::find_by_id(db, id).await.map_err(error::storage)?.map(|user| Node::User(user.into())));
-    }
-    Ok(None)
+    Ok(users::find_by_id(db, id).await.map_err(error::storage)?.map(|user| Node::User(user.into())))
 }

@@ -66,6 +66,7 @@ fn counter(id: Uuid, kind: &str, user_id: Option<Uuid>, at: Timestamp) -> attemp
         total: 3,
         locks: 0,
         locked_until: None,
+        is_account: user_id.is_some(),
         last_failure_at: Some(at),
         created_at: at,
         updated_at: at,

@@ -162,6 +162,7 @@ async fn every_row_comes_back_as_it_went_in() {
             total: 2,
             locks: 0,
             locked_until: None,
+            is_account: true,
             last_failure_at: Some(at(5)),
             created_at,
             updated_at: created_at,

@@ -46,6 +46,13 @@ impl Gateway {
         Self::start_in(Arc::new(Place::create().await), change).await
     }
 
+    /// With the time of the machine, as production insists on.
+    pub async fn start_in_real_time() -> Self {
+        let mut place = Place::create().await;
+        place.clock = Clock::system();
+        Self::start_in(Arc::new(place), |_| {}).await
+    }
+
     /// Two that share one PostgreSQL and one Redis; None where these were not given.
     pub async fn start_pair() -> Option<(Self, Self)> {
         let place = Arc::new(Place::create().await);

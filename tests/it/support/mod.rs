@@ -2,6 +2,7 @@
 #![allow(dead_code, unused_imports, reason = "each test module uses its part")]
 
 mod actors;
+mod administrator;
 mod answer;
 pub mod authenticator;
 mod authenticator_app;
@@ -21,6 +22,7 @@ mod steered;
 
 pub use self::{
     actors::{Challenge, Delivery, Member, PASSWORD, Visitor, login_token},
+    administrator::{Administrator, USER},
     answer::Answer,
     authenticator::Authenticator,
     authenticator_app::AuthenticatorApp,

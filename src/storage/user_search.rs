@@ -1,0 +1,124 @@
+//! Users by the start of what names them: address, number, username, name. Each part is a range in an index of its own.
+
+use entity::users::{Column, Entity};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    sea_query::{Expr, ExprTrait, Query, SelectStatement, UnionType},
+};
+use uuid::Uuid;
+
+use super::error::StorageError;
+
+/// Behind every text that begins so.
+const LAST: char = '\u{10FFFF}';
+
+/// What is looked for.
+#[derive(Clone, Debug)]
+pub struct Search {
+    /// The start of an address or a username, in lower case.
+    pub word: String,
+    /// The start of a name, in every spelling that an index may have.
+    pub names: Vec<String>,
+    /// The start of a number, in E.164.
+    pub phones: Vec<String>,
+}
+
+/// Where the search leads.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// To these, and nobody else.
+    Few(Vec<Uuid>),
+    /// To so many that they are met soon, in whatever order users are gone through.
+    Many(Condition),
+}
+
+/// One part of a user that may begin with the word.
+struct Part {
+    /// As its index has it.
+    key: Expr,
+    /// What its index leaves out.
+    present: Option<Condition>,
+    start: String,
+}
+
+impl Part {
+    fn condition(&self) -> Condition {
+        let range =
+            Condition::all().add(self.key.clone().gte(self.start.as_str())).add(self.key.clone().lt(format!("{}{LAST}", self.start)));
+        range.add_option(self.present.clone())
+    }
+}
+
+/// An expression that is compared byte by byte, as the indexes of starts are.
+pub(super) fn by_bytes(backend: DbBackend, expression: &str) -> Expr {
+    match backend {
+        DbBackend::Postgres => Expr::cust(format!("{expression} COLLATE \"C\"")),
+        _ => Expr::cust(expression.to_owned()),
+    }
+}
+
+fn parts(backend: DbBackend, search: &Search) -> Vec<Part> {
+    let present = |column: Column| Some(Condition::all().add(column.is_not_null()));
+    let mut parts = vec![
+        Part { key: by_bytes(backend, "coalesce(email, '')"), present: None, start: search.word.clone() },
+        Part { key: by_bytes(backend, "username"), present: present(Column::Username), start: search.word.clone() },
+    ];
+    parts.extend(search.phones.iter().map(|start| Part {
+        key: by_bytes(backend, "phone"),
+        present: present(Column::Phone),
+        start: start.clone(),
+    }));
+    let names = [
+        ("lower(display_name)", Column::DisplayName),
+        ("lower(full_name)", Column::FullName),
+        ("lower(first_name)", Column::FirstName),
+        ("lower(last_name)", Column::LastName),
+    ];
+    for (expression, column) in names {
+        parts.extend(search.names.iter().map(|start| Part {
+            key: by_bytes(backend, expression),
+            present: present(column),
+            start: start.clone(),
+        }));
+    }
+    parts
+}
+
+/// The query of [`find`]: at most `limit` ids of each part.
+#[must_use]
+pub fn starts(backend: DbBackend, search: &Search, limit: u64) -> Option<SelectStatement> {
+    let mut each = parts(backend, search).into_iter().enumerate().map(|(number, part)| {
+        let some = Entity::find()
+            .select_only()
+            .column(Column::Id)
+            .filter(part.condition())
+            // In the order of the index, so that nothing else is read than what is wanted.
+            .order_by(part.key, Order::Asc)
+            .limit(limit)
+            .into_query();
+        Query::select().column("id").from_subquery(some, format!("part{number}")).to_owned()
+    });
+    let mut all = each.next()?;
+    for other in each {
+        all.union(UnionType::All, other);
+    }
+    Some(all)
+}
+
+/// Who it leads to: by name where that is at most `few`.
+pub async fn find(db: &impl ConnectionTrait, search: &Search, few: usize) -> Result<Found, StorageError> {
+    let backend = db.get_database_backend();
+    let limit = u64::try_from(few).unwrap_or(u64::MAX).saturating_add(1);
+    let Some(query) = starts(backend, search, limit) else { return Ok(Found::Few(Vec::new())) };
+    let mut ids = Vec::new();
+    for row in db.query_all(&query).await? {
+        ids.push(row.try_get::<Uuid>("", "id")?);
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.len() <= few {
+        return Ok(Found::Few(ids));
+    }
+    let any = parts(backend, search).iter().fold(Condition::any(), |any, part| any.add(part.condition()));
+    Ok(Found::Many(any))
+}
