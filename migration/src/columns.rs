@@ -122,9 +122,9 @@ fn column(definition: &str) -> Option<(String, Column)> {
         return None;
     }
     let kind = kind(words.next()?);
-    let upper = definition.to_ascii_uppercase();
+    let upper = crate::one_spaced(definition).to_ascii_uppercase();
     // What a check says of nulls is no rule of the column's own.
-    let own = upper.split(" CHECK").next().unwrap_or_default();
+    let own = upper.split(" CHECK (").next().unwrap_or_default();
     let nullable = !own.contains("NOT NULL") && !own.contains("PRIMARY KEY") && !upper.contains(") NOT NULL");
     Some((name.to_owned(), Column { kind, nullable }))
 }
