@@ -122,9 +122,9 @@ fn column(definition: &str) -> Option<(String, Column)> {
         return None;
     }
     let kind = kind(words.next()?);
-    let upper = definition.to_ascii_uppercase();
+    let upper = crate::one_spaced(definition).to_ascii_uppercase();
     // What a check says of nulls is no rule of the column's own.
-    let own = upper.split("CHECK").next().unwrap_or_default();
+    let own = upper.split(" CHECK (").next().unwrap_or_default();
     let nullable = !own.contains("NOT NULL") && !own.contains("PRIMARY KEY") && !upper.contains(") NOT NULL");
     Some((name.to_owned(), Column { kind, nullable }))
 }
@@ -141,12 +141,12 @@ mod tests {
     #[test]
     fn columns_are_read() {
         let sql = "CREATE TABLE a (id uuid NOT NULL PRIMARY KEY, -- a comment, with a comma\n\
-                   email text CHECK (length(email) BETWEEN 3 AND 254 AND email IS NOT NULL), n integer CHECK (n IN (1, 2)) NOT NULL,\n\
+                   checksum text NOT NULL, email text CHECK (length(email) BETWEEN 3 AND 254 AND email IS NOT NULL), n integer CHECK (n IN (1, 2)) NOT NULL,\n\
                    CONSTRAINT c CHECK (n > 0), UNIQUE (id, n)) STRICT;\n\
                    ALTER TABLE a ADD COLUMN at timestamptz DEFAULT now();\nALTER TABLE a DROP COLUMN n;";
         let tables = columns([sql]);
         let told: Vec<String> = tables["a"].iter().map(|(name, of)| format!("{name} {} {}", of.kind, of.nullable)).collect();
-        assert_eq!(told, ["at timestamptz true", "email text true", "id uuid false"]);
+        assert_eq!(told, ["at timestamptz true", "checksum text false", "email text true", "id uuid false"]);
         let later = columns([sql, "ALTER TABLE a RENAME TO b; ALTER TABLE b ALTER COLUMN email SET NOT NULL, ALTER COLUMN at TYPE date;"]);
         assert!(!later["b"]["email"].nullable && later["b"]["at"].kind == "date" && !later.contains_key("a"));
     }

@@ -31,7 +31,7 @@ async fn of_machine(app: &App, hash: &[u8; 32]) -> Identity {
     let now = app.clock.now();
     match app.machine_tokens.find(hash, now).await {
         Ok(Some(machine)) => {
-            if machine.is_used(now) {
+            if machine.note_use(now) {
                 app.activity.note_machine(machine.id);
             }
             Identity::Machine(machine)

@@ -50,9 +50,9 @@ impl Machine {
         self.scopes.contains(&scope)
     }
 
-    /// Says that it is used now; whether that is worth a note.
+    /// Notes that it is used now, and says whether that is worth writing.
     #[must_use]
-    pub fn is_used(&self, now: Timestamp) -> bool {
+    pub fn note_use(&self, now: Timestamp) -> bool {
         let last = self.last_used_at.load(Relaxed);
         let is_due = now.since(Timestamp::from_millis(last)) >= USED_EVERY;
         is_due && self.last_used_at.compare_exchange(last, now.millis(), Relaxed, Relaxed).is_ok()

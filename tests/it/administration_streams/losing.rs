@@ -58,8 +58,9 @@ async fn a_demoted_administrator_hears_nothing_more() {
     one.app_user().becomes_member("ann@example.com").await;
     for _ in 0..3 {
         set_role(&one, &admin, users::Role::Admin).await;
-        let mut sockets = [there.socket().await, there.socket().await];
+        // A cursor is given out once this instance has heard of everything before it, the role among that.
         let after = there.event_cursor().await;
+        let mut sockets = [there.socket().await, there.socket().await];
         let mut operations = Vec::new();
         for (socket, query) in sockets.iter_mut().zip([ALL_SESSIONS, ALL_USERS]) {
             operations.push(socket.subscribe(query, json!({"after": after})).await);

@@ -19,7 +19,8 @@ const ROWS: &str = "INSERT INTO user_audit_log (id, epoch, user_id, actor, actor
         status, ip_address, severity, retention_policy, expires_at, tags, created_at)
     SELECT gen_random_uuid(), 1, u, 'user', u, md5('session' || n % 40000)::uuid, n::text, kind.name, kind.category, kind.name, kind.status,
         '198.18.' || n % 200 || '.' || n % 250, kind.severity, 'extended', now() + interval '1 year',
-        jsonb_build_array(kind.tag), now() - (100000 - n) * interval '5 minutes'
+        jsonb_build_array(kind.tag),
+        date_trunc('milliseconds', now()) - (100000 - n) * interval '5 minutes' + interval '1 microsecond'
     FROM generate_series(1, 100000) AS n
     CROSS JOIN LATERAL (SELECT md5('user' || n % 20000)::uuid AS u) AS users
     CROSS JOIN LATERAL (SELECT * FROM (VALUES
@@ -45,10 +46,14 @@ const SESSIONS: &str = "INSERT INTO user_sessions (id, user_id, refresh_generati
         CASE WHEN n % 2 = 0 THEN 'active' ELSE 'expired' END, 'desktop', 'x', 'password', now(), now() + interval '1 day', now() + interval '1 day',
         now(), now(), now() FROM generate_series(0, 99999) AS n";
 
+const COUNTERS: &str = "INSERT INTO attempt_counters (id, kind, key, user_id, failures, total, locks, locked_until, created_at, updated_at)
+    SELECT gen_random_uuid(), 'password', decode(md5('user' || n), 'hex'), md5('user' || n)::uuid, 1, 1, 0,
+        CASE WHEN n % 500 = 0 THEN now() + interval '1 hour' END, now(), now() FROM generate_series(0, 99999) AS n";
+
 async fn filled() -> Option<Scratch> {
     let scratch = migrated_postgres().await.pop()?;
     let patient = sea_orm::Database::connect(&scratch.url).await.unwrap();
-    for sql in [PEOPLE, SESSIONS, ROWS, ATTEMPTS, "VACUUM ANALYZE"] {
+    for sql in [PEOPLE, SESSIONS, COUNTERS, ROWS, ATTEMPTS, "VACUUM ANALYZE"] {
         patient.execute_unprepared(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
     patient.close().await.unwrap();
