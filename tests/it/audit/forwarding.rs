@@ -32,6 +32,28 @@ fn events(taken: &Taken) -> Vec<String> {
     body["data"]["events"].as_array().unwrap().iter().map(|event| event["id"].as_str().unwrap().to_owned()).collect()
 }
 
+/// A turn that meets something: on PostgreSQL a row waits for every transaction that began before it ended.
+async fn busy_turn(gateway: &Gateway, webhook: &AuditWebhook) -> Turn {
+    for _ in 0..200 {
+        let turn = turn(gateway.app(), webhook, "one").await.unwrap();
+        if turn != Turn::Sent(0) {
+            return turn;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("nothing to hand on");
+}
+
+/// Turns until the receiver took so many rows.
+async fn hand_on(gateway: &Gateway, webhook: &AuditWebhook, mut left: u64) {
+    while left > 0 {
+        match busy_turn(gateway, webhook).await {
+            Turn::Sent(count) => left -= count,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 async fn ids_after(gateway: &Gateway, count: usize) -> Vec<String> {
     rows(gateway).await.iter().skip(count).map(|row| row.id.to_string()).collect()
 }
@@ -49,11 +71,10 @@ async fn every_row_is_handed_on_signed_in_its_order() {
     assert!(receiver.taken().is_empty());
     let member = visitor.sign_in("ada@example.com", crate::support::PASSWORD).await;
     member.sign_out().await;
-    assert_eq!(turn(app, &webhook, "one").await.unwrap(), Turn::Sent(2));
+    hand_on(&gateway, &webhook, 2).await;
     assert_eq!(turn(app, &webhook, "one").await.unwrap(), Turn::Sent(0));
     let taken = receiver.taken();
-    assert_eq!(taken.len(), 1);
-    assert_eq!(events(&taken[0]), ids_after(&gateway, before).await);
+    assert_eq!(taken.iter().flat_map(events).collect::<Vec<_>>(), ids_after(&gateway, before).await);
     let mut mac = Hmac::<Sha256>::new_from_slice(WEBHOOK_KEY).unwrap();
     mac.update(format!("{}.{}.{}", taken[0].header("webhook-id"), taken[0].header("webhook-timestamp"), taken[0].body).as_bytes());
     assert_eq!(taken[0].header("webhook-signature"), format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())));
@@ -79,22 +100,25 @@ async fn a_receiver_that_is_down_misses_nothing() {
     for mood in [Mood::Answers(503, 0), Mood::Answers(400, 0), Mood::Answers(410, 0), Mood::Redirects, Mood::Hangs, Mood::Babbles] {
         receiver.becomes(mood);
         // An answer without an end is one by its status; the rest of it is not read.
-        let expected = if mood == Mood::Babbles { Turn::Sent(3) } else { Turn::Failed };
-        assert_eq!(turn(app, &webhook, "one").await.unwrap(), expected, "{mood:?}");
+        let turn = busy_turn(&gateway, &webhook).await;
+        assert!(if mood == Mood::Babbles { matches!(turn, Turn::Sent(1..=3)) } else { turn == Turn::Failed }, "{mood:?}: {turn:?}");
     }
     let taken = receiver.taken();
-    let names: BTreeSet<&str> = taken.iter().map(|taken| taken.header("webhook-id")).collect();
-    assert_eq!(names.len(), 1, "each attempt has the same id");
+    let mut names: Vec<(Vec<String>, &str)> = taken.iter().map(|taken| (events(taken), taken.header("webhook-id"))).collect();
+    names.dedup();
+    assert!(names.len() < 3, "each attempt at the same rows has the same id: {names:?}");
     assert!(taken.iter().all(|taken| taken.path == "audit"));
     for _ in 0..120 {
         visitor.try_sign_in("ada@example.com", "wrong").await;
     }
     receiver.becomes(Mood::Well);
     let before = receiver.taken().len();
-    let all = ids_after(&gateway, 3).await;
-    assert_eq!(turn(app, &webhook, "one").await.unwrap(), Turn::Sent(100));
-    assert_eq!(turn(app, &webhook, "one").await.unwrap(), Turn::Sent(all.len() as u64 - 100));
-    assert_eq!(receiver.taken()[before..].iter().flat_map(|taken| events(taken)).collect::<Vec<_>>(), all);
+    let done = events(&receiver.taken()[before - 1]).len();
+    let all = ids_after(&gateway, done).await;
+    hand_on(&gateway, &webhook, all.len() as u64).await;
+    let taken = receiver.taken();
+    assert_eq!(taken[before..].iter().flat_map(events).collect::<Vec<_>>(), all);
+    assert!(taken.len() - before > 1 && taken.iter().all(|taken| events(taken).len() <= 100), "in small parts");
     gateway.expect_undelivered();
 }
 
