@@ -14,6 +14,9 @@ use crate::support::{Gateway, Member};
 
 const NAMES: [&str; 4] = ["x-auth-user-id", "x-auth-session-id", "x-auth-role", "x-auth-email"];
 
+/// What a proxy tells beside the cookies, the `Origin` of the browser, and how it is answered.
+type Asked<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>, u16);
+
 /// A question of a proxy on this machine, which the tests trust.
 fn ask(gateway: &Gateway, method: Method) -> RequestBuilder {
     gateway.client.request(method, format!("http://{}/auth/verify", gateway.address)).header("x-forwarded-for", "203.0.113.9")
@@ -95,7 +98,7 @@ async fn cookies_count_where_no_other_site_can_have_sent_them() {
     let gateway = without_buckets().await;
     let ada = account(&gateway, "ada@example.com").await;
     let origin = gateway.origin.clone();
-    let cases: &[(&[(&str, &str)], Option<&str>, u16)] = &[
+    let cases: [Asked<'_>; 12] = [
         (&[("x-original-method", "GET")], None, 200),
         (&[("x-forwarded-method", "HEAD")], None, 200),
         (&[("x-original-method", "POST")], None, 401),
@@ -114,13 +117,13 @@ async fn cookies_count_where_no_other_site_can_have_sent_them() {
     ];
     for (headers, origin, expected) in cases {
         let mut request = by_cookies(&gateway, &ada);
-        for (name, value) in *headers {
+        for (name, value) in headers {
             request = request.header(*name, *value);
         }
         if let Some(origin) = origin {
-            request = request.header("origin", *origin);
+            request = request.header("origin", origin);
         }
-        assert_eq!(status(request).await, *expected, "{headers:?} {origin:?}");
+        assert_eq!(status(request).await, expected, "{headers:?} {origin:?}");
     }
     // With the method that came: Envoy asks so.
     let cookie = ada.visitor.cookies().header().unwrap();
