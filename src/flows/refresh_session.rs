@@ -101,6 +101,7 @@ pub async fn run(app: &App, caller: &Caller, token: &str) -> Result<Outcome, Fai
                 }
             }
             Standing::Parent(current) => {
+                let session = seen_again(app, caller, (session, &user), now).await?;
                 let tokens = issue_tokens::run(app, &session, &user, Some(&current), now)?;
                 return Ok(Outcome { session, user, tokens });
             }
@@ -258,6 +259,26 @@ pub async fn replace<R>(
     }
     let tokens = issue_tokens::run(app, &session, user, Some(next), now)?;
     Ok(Some(Outcome { session, user: user.clone(), tokens }))
+}
+
+/// Whoever gets the current token once more is looked at like whoever rotates it: only what marks the session is written.
+async fn seen_again(
+    app: &App,
+    caller: &Caller,
+    (mut session, user): (user_sessions::Model, &users::Model),
+    now: Timestamp,
+) -> Result<user_sessions::Model, Failure<Refusal>> {
+    let alarm = assess_risk::of_refresh(app, caller, &session, now).alarm.filter(|alarm| alarm.marks);
+    let Some(alarm) = alarm else { return Ok(session) };
+    let mut change = Change::begin(app, caller, now).await?;
+    if !rotations::raise_alarm(change.db(), session.id, alarm.clone(), now).await? {
+        return Err(Failure::Refused(Refusal::Invalid));
+    }
+    change.tell_session(Kind::SessionRefreshed, user.id, session.id);
+    mark(app, caller, &mut change, (&session, user), &alarm).await?;
+    change.commit().await?;
+    alarm.put(&mut session, now);
+    Ok(session)
 }
 
 /// A refresh that looks risky ends the trust in its device; its owner is told when the session becomes suspicious.

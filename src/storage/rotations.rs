@@ -165,3 +165,12 @@ fn with_alarm(mut update: UpdateMany<user_sessions::Entity>, alarm: Alarm, now: 
     }
     update
 }
+
+/// Notes what looks risky without a rotation; false where the session is over.
+pub async fn raise_alarm(db: &impl ConnectionTrait, id: Uuid, alarm: Alarm, now: Timestamp) -> Result<bool, StorageError> {
+    let update = user_sessions::Entity::update_many()
+        .col_expr(Column::UpdatedAt, Expr::value(now))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1));
+    let result = with_alarm(update, alarm, now).filter(Column::Id.eq(id)).filter(live(now)).exec(db).await?;
+    Ok(result.rows_affected == 1)
+}

@@ -43,7 +43,7 @@ fn device_in(gateway: &Gateway, address: &str) -> Visitor {
 
 /// The same device and session, seen from somewhere else.
 fn moved(member: &Member, address: &str) -> Member {
-    Member { visitor: member.visitor.from_address(address), ..member.clone() }
+    member.held_by(member.visitor.from_address(address))
 }
 
 /// How the own session looks.

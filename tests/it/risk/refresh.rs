@@ -29,7 +29,7 @@ async fn where_nothing_changed_nothing_is_scored() {
     let ada = moved(&ada, CHIANG_MAI);
     ada.refresh().await;
     let newer = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:151.0) Gecko/20100101 Firefox/151.0";
-    let ada = Member { visitor: ada.visitor.with_user_agent(newer), ..ada };
+    let ada = ada.held_by(ada.visitor.with_user_agent(newer));
     ada.refresh().await;
     assert_eq!(looks(&ada).await, look(0, &[]));
     assert_eq!(location(&ada).await["city"], "Chiang Mai");
@@ -80,24 +80,39 @@ async fn a_risky_refresh_marks_the_session() {
     elsewhere.try_refresh().await.expect_problem("REFRESH_TOKEN_INVALID");
 }
 
+// A token that is given out once more, for its answer may have been lost, is given to nobody unseen.
+#[tokio::test]
+async fn the_parent_of_a_token_is_looked_at_too() {
+    let gateway = with_places().await;
+    let ada = member(&gateway).await;
+    let parent = ada.tokens().refresh.unwrap();
+    let answer = ada.try_refresh().await.expect_done();
+    let again = moved(&ada, LONDON).visitor.try_refresh(Some(&parent)).await.expect_done();
+    assert_eq!(again["tokens"]["refreshToken"], answer["tokens"]["refreshToken"]);
+    assert_eq!(again["session"]["status"], "SUSPICIOUS");
+    ada.hold_tokens_of(&answer);
+    assert_eq!(looks(&ada).await, look(70, &["NEW_COUNTRY", "IMPOSSIBLE_TRAVEL"]));
+    assert!(!is_recent(&ada).await && is_warning(&gateway.next_message(ADA).await));
+}
+
 // One change by itself is no alarm; the score is kept all the same, and the highest stays.
 #[tokio::test]
 async fn one_change_is_no_alarm() {
     let gateway = with_places().await;
     let ada = member(&gateway).await;
-    let other = Member { visitor: ada.visitor.with_user_agent("curl/8.5.0"), ..ada.clone() };
+    let other = ada.held_by(ada.visitor.with_user_agent("curl/8.5.0"));
     other.refresh().await;
     assert_eq!(looks(&other).await, look(25, &["USER_AGENT_CHANGED"]));
     gateway.advance(13 * HOUR);
     let away = moved(&other, LONDON);
     away.refresh().await;
     assert_eq!(looks(&away).await, look(30, &["NEW_COUNTRY"]));
-    let back = Member { visitor: ada.visitor.clone(), ..away.clone() };
+    let back = away.held_by(ada.visitor.clone());
     gateway.advance(13 * HOUR);
     moved(&back, LONDON).refresh().await;
     assert_eq!(looks(&back).await, look(30, &["NEW_COUNTRY"]), "25 is less");
     gateway.advance(2 * HOUR);
-    let hidden = Member { visitor: other.visitor.from_address(HIDDEN_IN_BERLIN), ..back };
+    let hidden = back.held_by(other.visitor.from_address(HIDDEN_IN_BERLIN));
     hidden.refresh().await;
     let all = ["NEW_COUNTRY", "USER_AGENT_CHANGED", "ANONYMOUS_NETWORK"];
     assert_eq!(looks(&hidden).await, look(85, &all));

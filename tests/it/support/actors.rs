@@ -414,6 +414,12 @@ impl Member {
         Self { visitor: self.visitor.at(gateway), ..self.clone() }
     }
 
+    /// The same session as `visitor` holds it: from another address, with another browser.
+    #[must_use]
+    pub fn held_by(&self, visitor: Visitor) -> Self {
+        Self { visitor, ..self.clone() }
+    }
+
     /// The tokens held now.
     pub fn tokens(&self) -> Tokens {
         self.tokens.lock().unwrap().clone()
