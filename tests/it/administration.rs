@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::{
     clean_up::tidy,
-    sign_in_by_code::{HOUR, MINUTE, account, account_without_password, imported, without_buckets},
+    sign_in_by_code::{HOUR, MINUTE, account, account_without_password, without_buckets},
 };
 use crate::support::{Closed, Gateway, Member, PASSWORD};
 

@@ -33,8 +33,8 @@ SELECT md5('session' || n)::uuid, md5('user' || 1 + n % 100000)::uuid, 1, 1, 'k'
 FROM (SELECT n, timestamptz '2026-01-01 00:00:00+00' + n * interval '30 seconds' AS at FROM generate_series(1, 200000) AS n) AS numbers;
 INSERT INTO attempt_counters (id, kind, key, user_id, failures, total, locks, locked_until, created_at, updated_at, is_account)
 SELECT md5('counter' || n)::uuid, 'password', decode(md5('counter' || n), 'hex'), md5('user' || n)::uuid, 5, 5, 1,
-       timestamptz '2030-01-01 00:00:00+00', now(), now(), true
-FROM generate_series(1, 300) AS n;
+       CASE WHEN n % 200 = 0 THEN timestamptz '2030-01-01 00:00:00+00' END, now(), now(), true
+FROM generate_series(1, 50000) AS n;
 ANALYZE users; ANALYZE user_sessions; ANALYZE attempt_counters;
 ";
 
@@ -48,12 +48,17 @@ fn sequential(plan: &Value, found: &mut Vec<String>) {
     }
 }
 
-async fn expect_indexes(database: &DatabaseConnection, what: &str, sql: &str) {
+/// What was found wanting, with its plan.
+type Wanting = Vec<String>;
+
+async fn explain(database: &DatabaseConnection, wanting: &mut Wanting, (what, sql): (&str, &str)) {
     let explain = Statement::from_string(DbBackend::Postgres, format!("EXPLAIN (FORMAT JSON) {sql}"));
     let plan: Value = database.query_one_raw(explain).await.unwrap().unwrap().try_get_by_index(0).unwrap();
     let mut found = Vec::new();
     sequential(&plan[0]["Plan"], &mut found);
-    assert!(found.is_empty(), "{what} reads {found:?} from end to end:\n{sql}\n{plan:#}");
+    if !found.is_empty() {
+        wanting.push(format!("{what} reads {found:?} from end to end:\n{sql}\n{plan:#}"));
+    }
 }
 
 fn at(minutes: i64) -> Timestamp {
@@ -128,29 +133,32 @@ async fn no_list_reads_a_table_from_end_to_end() {
     let database = gateway.database().await;
     database.execute_unprepared(USERS).await.unwrap();
     let (backend, now) = (DbBackend::Postgres, gateway.clock.now());
+    let mut wanting = Wanting::new();
     for field in [Field::CreatedAt, Field::LastSignInAt, Field::Email] {
         for descends in [true, false] {
             let order = Order { field, descends };
             for window in windows(field) {
                 for (name, filter) in filters() {
                     let query = user_lists::query(backend, &filter, None, (order, &window), now);
-                    expect_indexes(&database, &format!("{name} by {order:?}"), &query.build(backend).to_string()).await;
+                    explain(&database, &mut wanting, (&format!("{name} by {order:?}"), &query.build(backend).to_string())).await;
                 }
                 for (name, search) in searches() {
                     let found = user_search::find(&database, &search, 500).await.unwrap();
                     let is_many = matches!(found, Found::Many(_));
                     assert_eq!(is_many, ["many", "everybody", "some"].contains(&name), "{name}: {found:?}");
                     let query = user_lists::query(backend, &Filter::default(), Some(&found), (order, &window), now);
-                    expect_indexes(&database, &format!("a search for {name} by {order:?}"), &query.build(backend).to_string()).await;
+                    explain(&database, &mut wanting, (&format!("a search for {name} by {order:?}"), &query.build(backend).to_string()))
+                        .await;
                 }
             }
         }
     }
     for (name, search) in searches() {
         let query = user_search::starts(backend, &search, 501).unwrap().to_string(PostgresQueryBuilder);
-        expect_indexes(&database, &format!("the search for {name}"), &query).await;
+        explain(&database, &mut wanting, (&format!("the search for {name}"), &query)).await;
     }
-    sessions_by_indexes(&database, now).await;
+    explain_sessions(&database, &mut wanting, now).await;
+    assert!(wanting.is_empty(), "{}", wanting.join("\n\n"));
     // Beyond ten thousand a count is what the planner expects, and near enough.
     let count = user_lists::count(&database, &Filter::default(), 10_000, now).await.unwrap();
     assert!((90_000..=110_000).contains(&count), "{count}");
@@ -166,7 +174,7 @@ async fn no_list_reads_a_table_from_end_to_end() {
     database.close().await.unwrap();
 }
 
-async fn sessions_by_indexes(database: &DatabaseConnection, now: Timestamp) {
+async fn explain_sessions(database: &DatabaseConnection, wanting: &mut Wanting, now: Timestamp) {
     use user_sessions::Status;
     let all = sessions::Filter::default();
     let of = |status: &[Status]| sessions::Filter { status: Some(status.to_vec()), ..sessions::Filter::default() };
@@ -188,7 +196,7 @@ async fn sessions_by_indexes(database: &DatabaseConnection, now: Timestamp) {
     for (name, filter) in filters {
         for (after, before, from_end) in [(None, None, false), (here, None, false), (None, here, true), (None, None, true)] {
             let query = sessions::page(&filter, sessions::Window { after, before, from_end, limit: 21 }, now);
-            expect_indexes(database, &format!("sessions: {name}"), &query.build(DbBackend::Postgres).to_string()).await;
+            explain(database, wanting, (&format!("sessions: {name}"), &query.build(DbBackend::Postgres).to_string())).await;
         }
     }
 }

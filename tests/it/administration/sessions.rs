@@ -132,7 +132,7 @@ async fn pages_of_sessions_meet() {
             let page = admin.try_sessions(json!({size: 2, cursor: at})).await.expect_field();
             let nodes: Vec<String> = page["nodes"].as_array().unwrap().iter().map(|node| node["id"].as_str().unwrap().to_owned()).collect();
             if size == "first" {
-                met.extend(nodes)
+                met.extend(nodes);
             } else {
                 met.splice(0..0, nodes);
             }
