@@ -10,10 +10,4 @@ mod users;
 
 /// Everything that can be asked.
 #[derive(MergedObject, Default)]
-pub struct Query(
-    person::PersonQuery,
-    deployment::DeploymentQuery,
-    users::UserQuery,
-    audit::AuditQuery,
-    operation::OperationQuery,
-);
+pub struct Query(person::PersonQuery, deployment::DeploymentQuery, users::UserQuery, audit::AuditQuery, operation::OperationQuery);
