@@ -63,7 +63,7 @@ async fn create_admin(arguments: CreateAdmin, config: Config) -> ExitCode {
         Ok(Err(error)) => return fail(format_args!("no password: {error}")),
         Err(error) => return fail(format_args!("no password: {error}")),
     };
-    match with_app(config, async move |app| create(app, arguments.email, password).await).await {
+    match Box::pin(with_app(config, async move |app| create(app, arguments.email, password).await)).await {
         Ok(id) => {
             say(format_args!("made the administrator {id}"));
             ExitCode::SUCCESS

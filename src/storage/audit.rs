@@ -338,7 +338,7 @@ mod tests {
         use Retention::{Extended, Permanent, Standard};
         use Severity::{Critical, Info};
         let days = |retention, category, severity| {
-            let entry = Entry { retention, severity, ..Entry::success("x", category, None) };
+            let entry = Entry { severity, retention, ..Entry::success("x", category, None) };
             kept_for(&entry).map(|kept| kept.as_secs() / DAY)
         };
         assert_eq!(days(Standard, Account, Info), Some(90));

@@ -56,7 +56,8 @@ pub(super) fn statement(filter: &Filter, window: Window) -> Statement {
         window.after.map(|after| values.beside("<", after)),
         window.before.map(|before| values.beside(">", before)),
     ];
-    let bounds: String = bounds.into_iter().flatten().map(|bound| format!(" AND {bound}")).collect();
+    let of_kind = "l.event_type = k.event_type AND l.event_category = k.event_category AND l.status = k.status AND l.severity = k.severity";
+    let inside = std::iter::once(of_kind.to_owned()).chain(bounds.into_iter().flatten()).collect::<Vec<_>>().join(" AND ");
     let limit = values.bind(i64::try_from(window.limit).unwrap_or(i64::MAX));
     let order = if window.from_end { "ASC" } else { "DESC" };
     let wanted = kinds.join(" AND ");
@@ -72,7 +73,7 @@ pub(super) fn statement(filter: &Filter, window: Window) -> Statement {
          ), page AS MATERIALIZED (\
          SELECT found.seq FROM kinds AS k CROSS JOIN LATERAL (\
          SELECT l.seq, l.created_at FROM user_audit_log AS l \
-         WHERE l.event_type = k.event_type AND l.event_category = k.event_category AND l.status = k.status AND l.severity = k.severity{bounds} \
+         WHERE {inside} \
          ORDER BY l.created_at {order}, l.seq {order} LIMIT {limit}) AS found \
          WHERE {wanted} ORDER BY found.created_at {order}, found.seq {order} LIMIT {limit}\
          ) SELECT l.* FROM page JOIN user_audit_log AS l ON l.seq = page.seq ORDER BY l.created_at {order}, l.seq {order}"

@@ -48,7 +48,7 @@ struct Sums {
 
 /// Does it.
 pub(super) async fn run(arguments: Import, config: Config) -> ExitCode {
-    match with_app(config, async move |app| import(app, &arguments).await).await {
+    match Box::pin(with_app(config, async move |app| import(app, &arguments).await)).await {
         Ok((lines, true)) => {
             say(lines);
             ExitCode::SUCCESS

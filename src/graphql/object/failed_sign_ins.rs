@@ -1,5 +1,4 @@
 //! An account at which somebody failed to sign in, for administrators.
-#![expect(clippy::unused_async, reason = "the library takes only asynchronous resolvers")]
 
 use async_graphql::{Context, Object, Result};
 

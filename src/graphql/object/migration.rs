@@ -1,5 +1,4 @@
 //! Steps of the database's schema.
-#![expect(clippy::unused_async, reason = "the library takes only asynchronous resolvers")]
 
 use async_graphql::{Enum, Object};
 use entity::{Timestamp, migration_history};

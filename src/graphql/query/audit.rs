@@ -40,8 +40,8 @@ impl AuditQuery {
         last: Option<i32>,
         before: Option<String>,
     ) -> Result<AuditEventConnection> {
-        let list = List::Of(Box::new(filter.unwrap_or_default().read()?));
-        AuditEventConnection::read(ctx, list, PageArguments { first, after, last, before }).await
+        let wanted = List::Of(Box::new(filter.unwrap_or_default().read()?));
+        AuditEventConnection::read(ctx, wanted, PageArguments { first, after, last, before }).await
     }
 
     /// Security events of the last 7 days, newest first: the view `recent_security_events`.

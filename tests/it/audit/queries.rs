@@ -213,6 +213,7 @@ async fn password_resets_that_were_asked_for() {
     let admin = becomes_admin(&gateway, &gateway.app_user(), "root@example.com").await;
     let visitor = gateway.app_user();
     visitor.becomes_member("ada@example.com").await;
+    gateway.next_message("ada@example.com").await;
     let challenge = visitor.request_password_reset("ada@example.com").await;
     let code = gateway.next_message("ada@example.com").await.code();
     visitor.try_reset_by_code(&challenge, &code, "another Kettle 48 sundial").await.expect_done();
