@@ -57,19 +57,31 @@ pub fn database(kind: &str, networks: &[(&str, Value)]) -> Vec<u8> {
     bytes.extend(SEPARATOR);
     bytes.extend(values);
     bytes.extend(METADATA);
-    let metadata = json!({
-        "binary_format_major_version": 2,
-        "binary_format_minor_version": 0,
-        "build_epoch": 1_795_176_000,
-        "database_type": kind,
-        "description": {"en": "documentation networks"},
-        "ip_version": 6,
-        "languages": ["en"],
-        "node_count": tree.nodes.len(),
-        "record_size": NODE_BITS,
-    });
-    encode(&metadata, &mut bytes);
+    encode_metadata(kind, u32::try_from(tree.nodes.len()).unwrap(), &mut bytes);
     bytes
+}
+
+/// A map whose numbers have the widths that the format wants.
+fn encode_metadata(kind: &str, nodes: u32, into: &mut Vec<u8>) {
+    let numbers: [(&str, u8, Vec<u8>); 6] = [
+        ("binary_format_major_version", UNSIGNED_16, 2_u16.to_be_bytes().into()),
+        ("binary_format_minor_version", UNSIGNED_16, 0_u16.to_be_bytes().into()),
+        ("build_epoch", UNSIGNED_64, 1_795_176_000_u64.to_be_bytes().into()),
+        ("ip_version", UNSIGNED_16, 6_u16.to_be_bytes().into()),
+        ("node_count", UNSIGNED_32, nodes.to_be_bytes().into()),
+        ("record_size", UNSIGNED_16, NODE_BITS.to_be_bytes().into()),
+    ];
+    let others = [("database_type", json!(kind)), ("description", json!({"en": "documentation networks"})), ("languages", json!(["en"]))];
+    control(MAP, numbers.len() + others.len(), into);
+    for (name, width, number) in numbers {
+        encode(&json!(name), into);
+        control(width, number.len(), into);
+        into.extend(number);
+    }
+    for (name, value) in others {
+        encode(&json!(name), into);
+        encode(&value, into);
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -124,8 +136,10 @@ impl Tree {
 
 const TEXT: u8 = 2;
 const DOUBLE: u8 = 3;
+const UNSIGNED_16: u8 = 5;
 const UNSIGNED_32: u8 = 6;
 const MAP: u8 = 7;
+const UNSIGNED_64: u8 = 9;
 const ARRAY: u8 = 11;
 const BOOLEAN: u8 = 14;
 
