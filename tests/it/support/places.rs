@@ -109,7 +109,7 @@ impl Tree {
         };
         let mut node = 0;
         for bit in 0..length {
-            let side = usize::from(address >> (127 - bit) & 1 == 1);
+            let side = usize::from((address >> (127 - bit)) & 1 == 1);
             if bit + 1 == length {
                 self.nodes[node][side] = Record::Value(value);
             } else if let Record::Node(next) = self.nodes[node][side] {
@@ -147,23 +147,24 @@ fn encode(value: &Value, into: &mut Vec<u8>) {
     match value {
         Value::Null => panic!("the format has no null"),
         Value::Bool(value) => control(BOOLEAN, usize::from(*value), into),
-        Value::Number(number) => match number.as_u64() {
-            Some(whole) => {
+        Value::Number(number) => {
+            if let Some(whole) = number.as_u64() {
                 control(UNSIGNED_32, 4, into);
                 into.extend(u32::try_from(whole).unwrap().to_be_bytes());
-            }
-            None => {
+            } else {
                 control(DOUBLE, 8, into);
                 into.extend(number.as_f64().unwrap().to_be_bytes());
             }
-        },
+        }
         Value::String(text) => {
             control(TEXT, text.len(), into);
             into.extend(text.as_bytes());
         }
         Value::Array(items) => {
             control(ARRAY, items.len(), into);
-            items.iter().for_each(|item| encode(item, into));
+            for item in items {
+                encode(item, into);
+            }
         }
         Value::Object(fields) => {
             control(MAP, fields.len(), into);
@@ -182,7 +183,7 @@ fn control(kind: u8, size: usize, into: &mut Vec<u8>) {
         long => (29, Some(long - 29)),
     };
     if kind <= MAP {
-        into.push(kind << 5 | own);
+        into.push((kind << 5) | own);
     } else {
         into.extend([own, kind - MAP]);
     }
