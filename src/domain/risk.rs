@@ -216,8 +216,8 @@ mod tests {
 
     #[test]
     fn the_weights_make_what_the_rules_promise() {
-        let score = |signals: &[Signal]| signals.iter().copied().collect::<Signals>().score();
         use Signal::{AnonymousNetwork, ImpossibleTravel, NewCountry, NewDevice, RecentFailures, RefreshTokenReused, UserAgentChanged};
+        let score = |signals: &[Signal]| signals.iter().copied().collect::<Signals>().score();
         // By itself none but a theft is worth a look.
         for signal in Signal::ALL {
             assert!(signal.weight() < 50 || signal == RefreshTokenReused, "{signal:?}");

@@ -57,19 +57,31 @@ pub fn database(kind: &str, networks: &[(&str, Value)]) -> Vec<u8> {
     bytes.extend(SEPARATOR);
     bytes.extend(values);
     bytes.extend(METADATA);
-    let metadata = json!({
-        "binary_format_major_version": 2,
-        "binary_format_minor_version": 0,
-        "build_epoch": 1_795_176_000,
-        "database_type": kind,
-        "description": {"en": "documentation networks"},
-        "ip_version": 6,
-        "languages": ["en"],
-        "node_count": tree.nodes.len(),
-        "record_size": NODE_BITS,
-    });
-    encode(&metadata, &mut bytes);
+    encode_metadata(kind, u32::try_from(tree.nodes.len()).unwrap(), &mut bytes);
     bytes
+}
+
+/// A map whose numbers have the widths that the format wants.
+fn encode_metadata(kind: &str, nodes: u32, into: &mut Vec<u8>) {
+    let numbers: [(&str, u8, Vec<u8>); 6] = [
+        ("binary_format_major_version", UNSIGNED_16, 2_u16.to_be_bytes().into()),
+        ("binary_format_minor_version", UNSIGNED_16, 0_u16.to_be_bytes().into()),
+        ("build_epoch", UNSIGNED_64, 1_795_176_000_u64.to_be_bytes().into()),
+        ("ip_version", UNSIGNED_16, 6_u16.to_be_bytes().into()),
+        ("node_count", UNSIGNED_32, nodes.to_be_bytes().into()),
+        ("record_size", UNSIGNED_16, NODE_BITS.to_be_bytes().into()),
+    ];
+    let others = [("database_type", json!(kind)), ("description", json!({"en": "documentation networks"})), ("languages", json!(["en"]))];
+    control(MAP, numbers.len() + others.len(), into);
+    for (name, width, number) in numbers {
+        encode(&json!(name), into);
+        control(width, number.len(), into);
+        into.extend(number);
+    }
+    for (name, value) in others {
+        encode(&json!(name), into);
+        encode(&value, into);
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -97,7 +109,7 @@ impl Tree {
         };
         let mut node = 0;
         for bit in 0..length {
-            let side = usize::from(address >> (127 - bit) & 1 == 1);
+            let side = usize::from((address >> (127 - bit)) & 1 == 1);
             if bit + 1 == length {
                 self.nodes[node][side] = Record::Value(value);
             } else if let Record::Node(next) = self.nodes[node][side] {
@@ -124,8 +136,10 @@ impl Tree {
 
 const TEXT: u8 = 2;
 const DOUBLE: u8 = 3;
+const UNSIGNED_16: u8 = 5;
 const UNSIGNED_32: u8 = 6;
 const MAP: u8 = 7;
+const UNSIGNED_64: u8 = 9;
 const ARRAY: u8 = 11;
 const BOOLEAN: u8 = 14;
 
@@ -133,23 +147,24 @@ fn encode(value: &Value, into: &mut Vec<u8>) {
     match value {
         Value::Null => panic!("the format has no null"),
         Value::Bool(value) => control(BOOLEAN, usize::from(*value), into),
-        Value::Number(number) => match number.as_u64() {
-            Some(whole) => {
+        Value::Number(number) => {
+            if let Some(whole) = number.as_u64() {
                 control(UNSIGNED_32, 4, into);
                 into.extend(u32::try_from(whole).unwrap().to_be_bytes());
-            }
-            None => {
+            } else {
                 control(DOUBLE, 8, into);
                 into.extend(number.as_f64().unwrap().to_be_bytes());
             }
-        },
+        }
         Value::String(text) => {
             control(TEXT, text.len(), into);
             into.extend(text.as_bytes());
         }
         Value::Array(items) => {
             control(ARRAY, items.len(), into);
-            items.iter().for_each(|item| encode(item, into));
+            for item in items {
+                encode(item, into);
+            }
         }
         Value::Object(fields) => {
             control(MAP, fields.len(), into);
@@ -168,7 +183,7 @@ fn control(kind: u8, size: usize, into: &mut Vec<u8>) {
         long => (29, Some(long - 29)),
     };
     if kind <= MAP {
-        into.push(kind << 5 | own);
+        into.push((kind << 5) | own);
     } else {
         into.extend([own, kind - MAP]);
     }
