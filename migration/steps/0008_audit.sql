@@ -32,11 +32,8 @@ CREATE INDEX password_reset_attempts_ip_address_idx ON password_reset_attempts (
 CREATE INDEX password_reset_attempts_success_idx ON password_reset_attempts (created_at, id) WHERE success;
 
 -- For the figures: each holds the smaller part.
-CREATE INDEX users_not_active_idx ON users (id) WHERE status <> 'active';
 CREATE INDEX users_unverified_idx ON users (id) WHERE email_verified_at IS NULL AND phone_verified_at IS NULL;
 CREATE INDEX users_second_factor_idx ON users (id) WHERE totp_enabled_at IS NOT NULL;
-CREATE INDEX attempt_counters_locked_idx ON attempt_counters (locked_until)
-    WHERE kind = 'password' AND user_id IS NOT NULL AND locked_until IS NOT NULL;
 CREATE INDEX user_sessions_suspicious_idx ON user_sessions (expires_at) WHERE is_suspicious AND status IN ('active', 'suspicious');
 
 --- up postgres
@@ -101,10 +98,8 @@ CREATE TRIGGER user_audit_log_no_update BEFORE UPDATE ON user_audit_log
 
 --- down
 DROP INDEX user_sessions_suspicious_idx;
-DROP INDEX attempt_counters_locked_idx;
 DROP INDEX users_second_factor_idx;
 DROP INDEX users_unverified_idx;
-DROP INDEX users_not_active_idx;
 
 DROP INDEX password_reset_attempts_success_idx;
 DROP INDEX password_reset_attempts_ip_address_idx;

@@ -17,7 +17,11 @@ const COUNTS: [(&str, &str, &str); 9] = [
     ("not_active_users", "users WHERE status <> 'active'", "id"),
     ("unverified_users", "users WHERE email_verified_at IS NULL AND phone_verified_at IS NULL", "id"),
     ("users_with_second_factor", "users WHERE totp_enabled_at IS NOT NULL", "id"),
-    ("locked_users", "attempt_counters WHERE kind = 'password' AND user_id IS NOT NULL AND locked_until > $1", "locked_until"),
+    (
+        "locked_users",
+        "attempt_counters WHERE kind = 'password' AND is_account AND locked_until IS NOT NULL AND locked_until > $1",
+        "locked_until",
+    ),
     (
         "live_sessions",
         "user_sessions WHERE status IN ('active', 'suspicious') AND expires_at > $1 AND absolute_expires_at > $1",
