@@ -53,9 +53,9 @@ pub struct Revoke {
 /// Does it.
 pub async fn run(command: Command, config: Config) -> ExitCode {
     let done = match command {
-        Command::Create(arguments) => with_app(config, async move |app| create(app, arguments).await).await,
-        Command::List => with_app(config, async move |app| list(app).await).await,
-        Command::Revoke(arguments) => with_app(config, async move |app| revoke(app, &arguments.id).await).await,
+        Command::Create(arguments) => Box::pin(with_app(config, async move |app| create(app, arguments).await)).await,
+        Command::List => Box::pin(with_app(config, async move |app| list(app).await)).await,
+        Command::Revoke(arguments) => Box::pin(with_app(config, async move |app| revoke(app, &arguments.id).await)).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -264,7 +264,7 @@ mod tests {
     fn there_is_nothing_to_compare_with_at_first() {
         assert_eq!(of_travel(&[], &seen("TH", BANGKOK, 0)), Signals::default());
         let nowhere = Sighting { country: None, position: None, at: Timestamp::from_millis(0) };
-        assert_eq!(of_travel(&[nowhere.clone()], &seen("TH", BANGKOK, 0)), Signals::default());
+        assert_eq!(of_travel(std::slice::from_ref(&nowhere), &seen("TH", BANGKOK, 0)), Signals::default());
         assert_eq!(of_travel(&[seen("TH", BANGKOK, 0)], &nowhere), Signals::default());
     }
 

@@ -14,7 +14,7 @@ const COUNTED_ROWS: i64 = 10_000;
 /// What is counted: its name, where it is, and the column by which an index has it in order.
 const COUNTS: [(&str, &str, &str); 9] = [
     ("users", "users", "id"),
-    ("not_active_users", "users WHERE status <> 'active'", "id"),
+    ("not_active_users", "users WHERE status <> 'active'", "created_at"),
     ("unverified_users", "users WHERE email_verified_at IS NULL AND phone_verified_at IS NULL", "id"),
     ("users_with_second_factor", "users WHERE totp_enabled_at IS NOT NULL", "id"),
     (

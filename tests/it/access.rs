@@ -202,11 +202,10 @@ impl Asker {
     /// What the guard of a level tells them.
     fn told(self, level: Option<&str>) -> Option<&'static str> {
         match (self, level) {
-            (_, None) => None,
             (Self::HalfSignedIn, Some(_)) => Some("UNAUTHENTICATED"),
             (Self::AdministratorOfLongAgo, Some("RECENT" | "RECENT_ADMIN")) => Some("REAUTHENTICATION_REQUIRED"),
             (Self::DemotedAdministrator, Some("ADMIN" | "RECENT_ADMIN")) => Some("FORBIDDEN"),
-            (Self::Administrator | Self::AdministratorOfLongAgo | Self::DemotedAdministrator, Some(_)) => None,
+            (_, None) | (Self::Administrator | Self::AdministratorOfLongAgo | Self::DemotedAdministrator, Some(_)) => None,
         }
     }
 }
@@ -230,24 +229,23 @@ async fn administrators_reach_what_is_theirs_for_as_long_as_they_are() {
                 // A session for each field: some of them end it, and one of them its account.
                 set_role(&gateway, &root.user_id, entity::users::Role::Admin).await;
                 let operation = operation(&types, root_type, field, "x");
-                let token = match asker {
-                    Asker::HalfSignedIn => half.clone(),
-                    _ => {
-                        let member = visitor.sign_in("root@example.com", PASSWORD).await;
-                        match asker {
-                            Asker::AdministratorOfLongAgo => {
-                                gateway.advance(gateway.config.sessions.recent);
-                                member.refresh().await;
-                            }
-                            Asker::DemotedAdministrator => {
-                                // Known as an administrator to the caches by then.
-                                member.me().await;
-                                set_role(&gateway, &root.user_id, entity::users::Role::User).await;
-                            }
-                            Asker::HalfSignedIn | Asker::Administrator => {}
+                let token = if matches!(asker, Asker::HalfSignedIn) {
+                    half.clone()
+                } else {
+                    let member = visitor.sign_in("root@example.com", PASSWORD).await;
+                    match asker {
+                        Asker::AdministratorOfLongAgo => {
+                            gateway.advance(gateway.config.sessions.recent);
+                            member.refresh().await;
                         }
-                        member.tokens().access
+                        Asker::DemotedAdministrator => {
+                            // Known as an administrator to the caches by then.
+                            member.me().await;
+                            set_role(&gateway, &root.user_id, entity::users::Role::User).await;
+                        }
+                        Asker::HalfSignedIn | Asker::Administrator => {}
                     }
+                    member.tokens().access
                 };
                 let answer = ask(&visitor, root_type, &operation, Some(&token)).await;
                 // These tell whoever brings credentials that do not hold.

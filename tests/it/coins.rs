@@ -65,7 +65,12 @@ async fn an_administrator_adds_and_takes_and_the_owner_sees_each_entry() {
         .filter(account_events::Column::UserId.eq(ada.user_id.parse::<Uuid>().unwrap()));
     assert_eq!(told.count(&database).await.unwrap(), 2);
     // C14
-    let rows = user_audit_log::Entity::find().filter(user_audit_log::Column::EventType.eq("coins_adjusted")).all(&database).await.unwrap();
+    let rows = user_audit_log::Entity::find()
+        .filter(user_audit_log::Column::EventType.eq("coins_adjusted"))
+        .order_by_asc(user_audit_log::Column::Seq)
+        .all(&database)
+        .await
+        .unwrap();
     assert_eq!(rows.len(), 4);
     for row in &rows {
         assert_eq!((row.actor, row.actor_user_id), (Actor::Admin, Some(admin.user_id.parse().unwrap())));

@@ -194,14 +194,17 @@ impl User {
         Ok(self.password_counter(ctx).await?.map_or(0, |counter| counter.total))
     }
 
+    #[graphql(guard = "MachineNeeds(&[MachineScope::UsersRead, MachineScope::CoinsWrite])")]
     async fn coin_balance(&self) -> i32 {
         self.0.coin_balance
     }
 
+    #[graphql(guard = "MachineNeeds(&[MachineScope::UsersRead, MachineScope::CoinsWrite])")]
     async fn total_earned_coins(&self) -> i32 {
         self.0.total_earned_coins
     }
 
+    #[graphql(guard = "MachineNeeds(&[MachineScope::UsersRead, MachineScope::CoinsWrite])")]
     async fn coin_entries(
         &self,
         ctx: &Context<'_>,

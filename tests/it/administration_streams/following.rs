@@ -106,7 +106,7 @@ async fn follow(machine: &Machine, mut after: String, count: usize, stride: usiz
         for _ in 0..stride.min(count - heard.len()) {
             let event = socket.next(&id).await;
             assert_eq!(event["kind"], "CREATED");
-            after = event["cursor"].as_str().unwrap().to_owned();
+            event["cursor"].as_str().unwrap().clone_into(&mut after);
             heard.push(event["sessionId"].as_str().unwrap().to_owned());
         }
     }

@@ -51,7 +51,7 @@ async fn until_forbidden(member: &Member) -> Duration {
 // H22, C16: demoted at one instance while listening at the other.
 #[tokio::test]
 async fn a_demoted_administrator_hears_nothing_more() {
-    let (one, second) = instances().await;
+    let (one, second) = Box::pin(instances()).await;
     let other = second.as_ref().unwrap_or(&one);
     let admin = administrator(&one, "root@example.com").await;
     let there = admin.at(other);
@@ -92,7 +92,7 @@ async fn a_demoted_administrator_hears_nothing_more() {
 // H21: an administrator's session that is ended, and an account that is banned, at one instance.
 #[tokio::test]
 async fn an_ended_session_and_a_banned_account_hear_nothing_more() {
-    let (one, second) = instances().await;
+    let (one, second) = Box::pin(instances()).await;
     let other = second.as_ref().unwrap_or(&one);
     let ended = Closed { code: 4401, reason: "Unauthorized".to_owned() };
     let admin = administrator(&one, "root@example.com").await;
@@ -119,7 +119,7 @@ async fn an_ended_session_and_a_banned_account_hear_nothing_more() {
 // The same over server-sent events: the stream says why, and ends.
 #[tokio::test]
 async fn a_stream_of_events_ends_too() {
-    let (one, second) = instances().await;
+    let (one, second) = Box::pin(instances()).await;
     let other = second.as_ref().unwrap_or(&one);
     let admin = administrator(&one, "root@example.com").await;
     let there = admin.at(other);

@@ -23,7 +23,7 @@ const ALL: Export = Export { since: None, until: None, user: None };
 async fn every_row_is_a_line_with_fields_that_stay() {
     let gateway = Gateway::start().await;
     let member = gateway.app_user().becomes_member("ada@example.com").await;
-    gateway.advance(Duration::from_secs(60));
+    gateway.advance(Duration::from_mins(1));
     let between = gateway.clock.now();
     gateway.app_user().becomes_member("eve@example.com").await;
     let all = rows(&gateway).await;

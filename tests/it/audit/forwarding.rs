@@ -132,7 +132,7 @@ async fn the_job_goes_on_where_it_was_after_a_restart() {
     let arrive = async |wanted: Vec<String>| {
         let patience = std::time::Instant::now() + Duration::from_secs(20);
         loop {
-            let seen: BTreeSet<String> = receiver.taken().iter().flat_map(|taken| events(taken)).collect();
+            let seen: BTreeSet<String> = receiver.taken().iter().flat_map(events).collect();
             if wanted.iter().all(|id| seen.contains(id)) {
                 return;
             }

@@ -105,10 +105,10 @@ async fn every_filter_narrows_as_the_filter_in_memory_does() {
     let admin = becomes_admin(&gateway, &gateway.app_user(), "root@example.com").await;
     let visitor = gateway.app_user();
     let member = visitor.becomes_member("ada@example.com").await;
-    gateway.advance(Duration::from_secs(60));
+    gateway.advance(Duration::from_mins(1));
     let since = gateway.clock.now();
     visitor.try_sign_in("ada@example.com", "wrong").await.expect_problem("CREDENTIALS_INVALID");
-    gateway.advance(Duration::from_secs(60));
+    gateway.advance(Duration::from_mins(1));
     let until = gateway.clock.now();
     member.try_change_password(PASSWORD, "another Kettle 48 sundial").await.expect_done();
     member.sign_out().await;
@@ -231,7 +231,7 @@ async fn password_resets_that_were_asked_for() {
     assert_eq!(contacts(json!({"success": true})).await, both[1..]);
     assert_eq!(contacts(json!({"success": false})).await, both[..1]);
     assert_eq!(contacts(json!({"ipAddress": stranger.address()})).await, both[..1]);
-    let between = gateway.clock.now() - Duration::from_secs(60);
+    let between = gateway.clock.now() - Duration::from_mins(1);
     assert_eq!(contacts(json!({"since": between.to_string()})).await, both[..1]);
     assert_eq!(contacts(json!({"until": between.to_string()})).await, both[1..]);
     admin.graphql(query, json!({"filter": {"contact": "not a contact"}})).await.expect_error("BAD_REQUEST");

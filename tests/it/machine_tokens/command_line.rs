@@ -30,7 +30,7 @@ async fn a_token_is_made_listed_used_and_revoked() {
 
     let (_, listed, _) = tokens(&process, &["list"]).await;
     let row = listed.lines().find(|line| line.starts_with(&id)).unwrap_or_else(|| panic!("{listed}"));
-    assert!(row.contains("  active   events:read,users:read  ") && row.ends_with("  shop"), "{listed}");
+    assert!(row.contains("  active  events:read,users:read  ") && row.ends_with("  shop"), "{listed}");
     assert!(!listed.contains(token));
 
     let (done, said, _) = tokens(&process, &["revoke", &id]).await;

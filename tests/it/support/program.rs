@@ -33,7 +33,7 @@ impl Program {
         let thread = std::thread::spawn(move || {
             let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(async move {
-                let running = Running::start(config, clock, entropy).await;
+                let running = Box::pin(Running::start(config, clock, entropy)).await;
                 let _ = tell.send((Arc::clone(&running.app), running.config.clone()));
                 let _ = stopped.await;
                 running.stop().await;
