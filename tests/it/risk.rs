@@ -73,6 +73,15 @@ async fn read_all(gateway: &Gateway) -> Vec<Message> {
     read
 }
 
+/// The link to sign in with, whatever else comes late before it.
+async fn magic_link(gateway: &Gateway) -> String {
+    loop {
+        if let Some(link) = gateway.next_message(ADA).await.link.filter(|link| link.contains("/sign-in?")) {
+            return link;
+        }
+    }
+}
+
 /// The message that a session is suspicious.
 #[track_caller]
 fn is_warning(message: &Message) -> bool {

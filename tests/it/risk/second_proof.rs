@@ -4,7 +4,9 @@ use entity::users;
 use sea_orm::{ActiveValue::Set, EntityTrait};
 use serde_json::{Value, json};
 
-use super::{ADA, HOUR, MINUTE, device_in, fails, is_recent, is_warning, look, looks, member, moved, read_all, tries, with_places};
+use super::{
+    ADA, HOUR, MINUTE, device_in, fails, is_recent, is_warning, look, looks, magic_link, member, moved, read_all, tries, with_places,
+};
 use crate::{
     pages::browser::{Browser, local},
     sign_in_by_code::{other_than, state_of},
@@ -174,7 +176,7 @@ async fn the_other_channel_is_asked() {
     read_all(&gateway).await;
     let visitor = gateway.visitor().from_address(LONDON);
     visitor.request_sign_in_code(ADA).await;
-    let link = gateway.next_message(ADA).await.link.unwrap();
+    let link = magic_link(&gateway).await;
     let browser = Browser::of(&visitor);
     let page = browser.open(&local(&link)).await;
     let page = browser.press(&page, &[]).await.expect(200, "we sent you a code");
@@ -234,7 +236,7 @@ async fn whoever_has_a_passkey_is_asked_for_it() {
     let visitor: Visitor = gateway.visitor().from_address(HIDDEN_IN_BERLIN);
     read_all(&gateway).await;
     visitor.request_sign_in_code(ADA).await;
-    let link = gateway.next_message(ADA).await.link.unwrap();
+    let link = magic_link(&gateway).await;
     let browser = Browser::of(&visitor);
     let page = browser.open(&local(&link)).await;
     let page = browser.press(&page, &[]).await.expect(200, "takes your passkey");
