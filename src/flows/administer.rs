@@ -44,14 +44,7 @@ impl<'a> Act<'a> {
     /// Who acts must be an active administrator still, whatever was remembered of them when the request came. All of them wait for one another here:
     /// of two who take each other's role at once one is an administrator no more when it is their turn.
     pub async fn hold<R>(&self, change: &Change<'_>, contacts: &[&str], unknown: R) -> Result<users::Model, Failure<R>> {
-        change.lock(ADMINISTRATORS.0, ADMINISTRATORS.1).await?;
-        let actor = storage::find_by_id(change.db(), self.me.live.user.id).await?;
-        let session = sessions::find_by_id(change.db(), self.me.live.session.id).await?;
-        let lives = session.is_some_and(|session| is_live(&session, change.now));
-        let actor = actor.filter(|actor| lives && actor.status == users::Status::Active);
-        if actor.ok_or(Failure::Unauthenticated(Reason::SessionEnded))?.role != Role::Admin {
-            return Err(Failure::Forbidden);
-        }
+        still_administrates(change, self.me).await?;
         let Some(user_id) = self.user_id else { return Err(Failure::Refused(unknown)) };
         hold_account::lock(change, user_id).await?;
         // In one order, whoever comes with the same ones.
@@ -81,6 +74,19 @@ impl<'a> Act<'a> {
         let entry = Entry::failure(event_type, Category::Admin, user_id, code).by(self.principal.actor, self.principal.user_id);
         change::record(app, caller, vec![entry], now).await
     }
+}
+
+/// Holds all administrators until the end of the change, and looks once more whether the one who acts is among them.
+pub async fn still_administrates<R>(change: &Change<'_>, me: &SignedIn) -> Result<(), Failure<R>> {
+    change.lock(ADMINISTRATORS.0, ADMINISTRATORS.1).await?;
+    let actor = storage::find_by_id(change.db(), me.live.user.id).await?;
+    let session = sessions::find_by_id(change.db(), me.live.session.id).await?;
+    let lives = session.is_some_and(|session| is_live(&session, change.now));
+    let actor = actor.filter(|actor| lives && actor.status == users::Status::Active);
+    if actor.ok_or(Failure::Unauthenticated(Reason::SessionEnded))?.role != Role::Admin {
+        return Err(Failure::Forbidden);
+    }
+    Ok(())
 }
 
 /// Whether the deployment would be without an administrator if this one were none: active, and not about to leave. The change holds all of them.
