@@ -9,6 +9,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
+    administer,
     caller::{Caller, Principal},
     change::{self, Change},
     failure::Failure,
@@ -116,7 +117,10 @@ async fn adjust(
 ) -> Result<Outcome, Failure<Refusal>> {
     let not_found = || Failure::Refused(Refusal::UserNotFound);
     let mut change = Change::begin(app, caller, now).await?;
-    let user = storage::find_by_id_locked(change.db(), user_id).await?.ok_or_else(not_found)?;
+    let user = storage::find_by_id_locked(change.db(), user_id).await?;
+    // Whoever waited for the row may be no administrator by now.
+    administer::still_may(&change, caller).await?;
+    let user = user.ok_or_else(not_found)?;
     if let Some(entry) = coins::find_by_key(change.db(), user_id, &input.idempotency_key).await? {
         change.abandon().await?;
         return again(user, entry, &input);

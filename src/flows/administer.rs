@@ -7,7 +7,7 @@ use entity::{
 use uuid::Uuid;
 
 use super::{
-    caller::{Caller, Principal, Reason, SignedIn},
+    caller::{Caller, Identity, Principal, Reason, SignedIn},
     change::{self, Change},
     delete_account::ADMINISTRATORS,
     failure::Failure,
@@ -44,6 +44,7 @@ impl<'a> Act<'a> {
     /// Who acts must be an active administrator still, whatever was remembered of them when the request came. All of them wait for one another here:
     /// of two who take each other's role at once one is an administrator no more when it is their turn.
     pub async fn hold<R>(&self, change: &Change<'_>, contacts: &[&str], unknown: R) -> Result<users::Model, Failure<R>> {
+        change.lock(ADMINISTRATORS.0, ADMINISTRATORS.1).await?;
         still_administrates(change, self.me).await?;
         let Some(user_id) = self.user_id else { return Err(Failure::Refused(unknown)) };
         hold_account::lock(change, user_id).await?;
@@ -76,9 +77,16 @@ impl<'a> Act<'a> {
     }
 }
 
-/// Holds all administrators until the end of the change, and looks once more whether the one who acts is among them.
-pub async fn still_administrates<R>(change: &Change<'_>, me: &SignedIn) -> Result<(), Failure<R>> {
-    change.lock(ADMINISTRATORS.0, ADMINISTRATORS.1).await?;
+/// Looks once more at whoever calls, after the last wait of the change: a machine's scopes were looked at when the request came, and end with its token.
+pub async fn still_may<R>(change: &Change<'_>, caller: &Caller) -> Result<(), Failure<R>> {
+    if matches!(caller.identity, Identity::Machine(_)) {
+        return Ok(());
+    }
+    still_administrates(change, caller.signed_in().map_err(Failure::Unauthenticated)?).await
+}
+
+/// Looks once more, inside the change, whether the one who acts is an active administrator whose session lives.
+async fn still_administrates<R>(change: &Change<'_>, me: &SignedIn) -> Result<(), Failure<R>> {
     let actor = storage::find_by_id(change.db(), me.live.user.id).await?;
     let session = sessions::find_by_id(change.db(), me.live.session.id).await?;
     let lives = session.is_some_and(|session| is_live(&session, change.now));

@@ -6,6 +6,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
+    administer,
     caller::{Caller, Principal},
     change::{self, Change},
     failure::Failure,
@@ -76,7 +77,10 @@ async fn send(app: &App, caller: &Caller, principal: Principal, id: Uuid, now: T
     let kind = if never_signed_in(app, &user, now).await? { Kind::Invitation } else { Kind::Reset };
     password_link::take_send(app, id, &contact, now).await?;
     let mut change = Change::begin(app, caller, now).await?;
-    let user = storage::find_by_id_locked(change.db(), id).await?.ok_or_else(not_found)?;
+    let user = storage::find_by_id_locked(change.db(), id).await?;
+    // Whoever waited for the row may be no administrator by now.
+    administer::still_may(&change, caller).await?;
+    let user = user.ok_or_else(not_found)?;
     // Once more, now that nobody changes it: it may have another contact by now, or be suspended.
     let contact = judge(app, &user)?;
     password_link::send(app, &mut change, (&user, &contact), kind).await?;

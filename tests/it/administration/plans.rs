@@ -1,16 +1,21 @@
 //! With a hundred thousand users PostgreSQL answers every list by its indexes: no query reads a table from end to end.
 
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
 use entity::{Timestamp, user_sessions, users};
 use postern::storage::{
     sessions,
     user_lists::{self, Field, Filter, Key, Order, Window},
     user_search::{self, Found, Search},
 };
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, QueryTrait, Statement, sea_query::PostgresQueryBuilder};
-use serde_json::Value;
+use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, QueryTrait, Statement, sea_query::PostgresQueryBuilder};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Gateway, postgres};
+use crate::support::{Gateway, PASSWORD, fill, postgres};
 
 const USERS: &str = "
 INSERT INTO users (id, email, email_verified_at, phone, phone_verified_at, username, display_name, full_name, first_name, last_name,
@@ -22,7 +27,9 @@ SELECT md5('user' || n)::uuid, 'user' || n || '@example.com',
        CASE WHEN n % 20000 = 0 THEN 'admin' ELSE 'user' END,
        CASE WHEN n % 500 = 0 THEN 'banned' WHEN n % 300 = 0 THEN 'suspended' ELSE 'active' END,
        CASE WHEN n % 10 <> 0 THEN at + interval '1 day' END, at, at
-FROM (SELECT n, timestamptz '2026-01-01 00:00:00+00' + n * interval '1 minute' AS at FROM generate_series(1, 100000) AS n) AS numbers;
+FROM (SELECT n, timestamptz '2026-01-01 00:00:00+00' + n * interval '1 minute' AS at FROM generate_series(:from, :to) AS n) AS numbers";
+
+const SESSIONS: &str = "
 INSERT INTO user_sessions (id, user_id, refresh_generation, confirmed_generation, refresh_key_id, refresh_token_hash, refreshed_at,
                            token_delivery, status, device_type, device_name, ip_address, login_method, authenticated_at, risk_score,
                            is_suspicious, expires_at, absolute_expires_at, last_activity_at, created_at, updated_at)
@@ -30,13 +37,13 @@ SELECT md5('session' || n)::uuid, md5('user' || 1 + n % 100000)::uuid, 1, 1, 'k'
        CASE WHEN n % 1000 = 0 THEN 'suspicious' WHEN n % 3 = 0 THEN 'revoked' WHEN n % 3 = 1 THEN 'expired' ELSE 'active' END,
        'desktop', 'Firefox', '10.' || n % 200 || '.' || n % 251 || '.1', 'password', at, CASE WHEN n % 500 = 0 THEN 60 + n % 40 ELSE 0 END,
        n % 800 = 0, at + interval '300 days', at + interval '300 days', at, at, at
-FROM (SELECT n, timestamptz '2026-01-01 00:00:00+00' + n * interval '30 seconds' AS at FROM generate_series(1, 200000) AS n) AS numbers;
+FROM (SELECT n, timestamptz '2026-01-01 00:00:00+00' + n * interval '30 seconds' AS at FROM generate_series(:from, :to) AS n) AS numbers";
+
+const COUNTERS: &str = "
 INSERT INTO attempt_counters (id, kind, key, user_id, failures, total, locks, locked_until, created_at, updated_at, is_account)
 SELECT md5('counter' || n)::uuid, 'password', decode(md5('counter' || n), 'hex'), md5('user' || n)::uuid, 5, 5, 1,
        CASE WHEN n % 200 = 0 THEN timestamptz '2030-01-01 00:00:00+00' END, now(), now(), true
-FROM generate_series(1, 50000) AS n;
-ANALYZE users; ANALYZE user_sessions; ANALYZE attempt_counters;
-";
+FROM generate_series(:from, :to) AS n";
 
 /// The nodes of a plan that read a table from end to end.
 fn sequential(plan: &Value, found: &mut Vec<String>) {
@@ -131,7 +138,10 @@ async fn no_list_reads_a_table_from_end_to_end() {
     }
     let gateway = Gateway::start().await;
     let database = gateway.database().await;
-    database.execute_unprepared(USERS).await.unwrap();
+    for (sql, rows) in [(USERS, 100_000), (SESSIONS, 200_000), (COUNTERS, 50_000)] {
+        fill(&database, sql, rows).await;
+    }
+    database.execute_unprepared("ANALYZE users; ANALYZE user_sessions; ANALYZE attempt_counters").await.unwrap();
     let (backend, now) = (DbBackend::Postgres, gateway.clock.now());
     let mut wanting = Wanting::new();
     for field in [Field::CreatedAt, Field::LastSignInAt, Field::Email] {
@@ -171,7 +181,58 @@ async fn no_list_reads_a_table_from_end_to_end() {
     let page = user_lists::list(&database, &filter, order, &window, now).await.unwrap();
     let names: Vec<_> = page.iter().map(|user| user.display_name.as_deref().unwrap()).collect();
     assert_eq!(names, ["Person 12999", "Person 12998", "Person 12997"]);
+    // What a connection did is counted when it closes, at the latest.
     database.close().await.unwrap();
+    flows_read_no_table_from_end_to_end(gateway).await;
+}
+
+/// One number, or more, of the statistics of PostgreSQL.
+async fn statistics(url: &str, sql: &str) -> Vec<(String, i64)> {
+    let database = Database::connect(url).await.unwrap();
+    let rows = database.query_all_raw(Statement::from_string(DbBackend::Postgres, sql)).await.unwrap();
+    database.close().await.unwrap();
+    rows.iter().map(|row| (row.try_get_by_index(0).unwrap(), row.try_get_by_index(1).unwrap())).collect()
+}
+
+/// The flows of every day ask what no list above asks, the history of the risk among it: PostgreSQL itself counts how it found the rows.
+async fn flows_read_no_table_from_end_to_end(gateway: Gateway) {
+    const SCANS: &str = "SELECT relname::text, seq_scan FROM pg_stat_user_tables WHERE n_live_tup > 10000 ORDER BY relname";
+    const OTHERS: &str =
+        "SELECT 'connections', count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let (url, place) = (gateway.config.database.url.clone(), Arc::clone(gateway.door()));
+    let before = statistics(&url, SCANS).await;
+    assert_eq!(before.len(), 3, "{before:?}");
+    let beside = gateway.start_beside().await;
+    let member = beside.app_user().becomes_member("ada@example.com").await;
+    let other = beside.app_user().sign_in("ada@example.com", PASSWORD).await;
+    beside.app_user().try_sign_in("ada@example.com", "not the password").await.expect_problem("CREDENTIALS_INVALID");
+    other.refresh().await;
+    other.sessions().await;
+    let challenge = beside.app_user().request_sign_in_code("ada@example.com").await;
+    // A notice of the other device came before it.
+    let code = loop {
+        if let Some(code) = beside.next_message("ada@example.com").await.code {
+            break code;
+        }
+    };
+    let third = beside.app_user().sign_in_with_code(&challenge, &code).await;
+    third.try_change_password(PASSWORD, "another long password of hers").await.expect_done();
+    third.try_export_account().await.expect_done();
+    beside.app_user().request_password_reset("ada@example.com").await;
+    let admin = beside.administrator("root@example.com").await;
+    admin.try_users(json!({"filter": {"search": "person 77"}})).await.expect_field();
+    admin.try_sessions(json!({"filter": {"userId": member.user_id}})).await.expect_field();
+    admin.try_set_role(&member.user_id, "ADMIN").await.expect_done();
+    third.revoke_others().await;
+    third.sign_out().await;
+    gateway.expect_undelivered();
+    drop((beside, gateway));
+    let began = Instant::now();
+    while statistics(&url, OTHERS).await[0].1 > 0 {
+        assert!(began.elapsed() < Duration::from_secs(30), "connections stay");
+    }
+    assert_eq!(statistics(&url, SCANS).await, before);
+    drop(place);
 }
 
 async fn explain_sessions(database: &DatabaseConnection, wanting: &mut Wanting, now: Timestamp) {

@@ -30,7 +30,7 @@ pub use self::{
     inbox::Message,
     place::Place,
     process::Process,
-    servers::{postgres, redis},
+    servers::{fill, postgres, redis},
     socket::{Closed, Frame, Socket},
     steered::Steered,
 };
