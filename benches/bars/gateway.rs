@@ -110,6 +110,11 @@ impl Place {
         gateway
     }
 
+    /// Where its database is.
+    pub fn database_url(&self) -> &str {
+        &self.database
+    }
+
     /// The database of the deployment, once an instance has made it.
     pub async fn database(&self) -> Database {
         Database::connect(&self.database, 2).await.unwrap()

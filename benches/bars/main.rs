@@ -20,6 +20,7 @@ mod figures;
 mod files;
 mod footprint;
 mod gateway;
+mod large;
 mod passkeys;
 mod people;
 mod reads;
@@ -39,7 +40,7 @@ use self::{gateway::Backing, report::Report};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const PARTS: [&str; 8] = ["start", "reads", "sign-ins", "passkeys", "revocation", "subscribers", "timing", "avatars"];
+const PARTS: [&str; 9] = ["start", "reads", "sign-ins", "passkeys", "revocation", "subscribers", "timing", "avatars", "large"];
 
 fn main() -> ExitCode {
     let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
@@ -87,6 +88,9 @@ async fn measure(named: &[String]) -> Report {
     for backing in backings.iter().filter(|backing| backing.is_shared()) {
         if wanted("revocation") {
             revocation::measure(backing, &mut report).await;
+        }
+        if wanted("large") {
+            large::measure(backing, &mut report).await;
         }
     }
     report

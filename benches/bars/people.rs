@@ -19,7 +19,7 @@ pub const WRONG_PASSWORD: &str = "plum-Kettle 48 sundial";
 pub const COSTS: Costs = Costs { memory_kib: 19_456, passes: 2, lanes: 1 };
 
 const SIGN_IN: &str = "mutation ($input: SignInInput!) { signIn(input: $input) { outcome { __typename ... on SignedIn {
-    session { id } tokens { accessToken deviceToken } } } problems { code } } }";
+    session { id } tokens { accessToken deviceToken refreshToken } } } problems { code } } }";
 
 /// Adds accounts `{name}{n}@example.com`; they are written rather than signed up, since that is not what is measured.
 pub async fn add(database: &Database, name: &str, count: usize, status: Status) {
@@ -53,6 +53,7 @@ pub struct Session {
     pub id: String,
     pub access_token: String,
     pub device_token: String,
+    pub refresh_token: String,
 }
 
 /// Speaks to an instance.
@@ -96,6 +97,7 @@ impl Client {
             id: text("/outcome/session/id"),
             access_token: text("/outcome/tokens/accessToken"),
             device_token: text("/outcome/tokens/deviceToken"),
+            refresh_token: text("/outcome/tokens/refreshToken"),
         }
     }
 

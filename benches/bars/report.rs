@@ -101,7 +101,7 @@ impl Report {
             "# Benchmarks\n\n\
              `scripts/bench` wrote this page. It builds the program with release speed (profile `bench`: without link-time optimization), starts it on\n\
              throwaway data, embedded and on throwaway PostgreSQL and Redis, and measures it over its public API. Client, servers and program share\n\
-             the machine's cores, so ratios and bars matter more than the other figures. `scripts/bench start|reads|sign-ins|revocation|subscribers|timing|avatars`\n\
+             the machine's cores, so ratios and bars matter more than the other figures. `scripts/bench start|reads|sign-ins|passkeys|revocation|subscribers|timing|avatars|large`\n\
              runs one part alone and writes nothing; the exit status says whether every bar held. The throwaway PostgreSQL does not wait for its disk\n\
              (`fsync=off`), as in the tests.\n\n\
              {}\n\

@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 pub use columns::{Column, Tables, columns};
 pub use dialect::Dialect;
 pub use objects::{Object, ObjectKind, objects};
-pub use sources::{Source, functions, one_spaced, triggers};
+pub use sources::{Source, functions, indexes, one_spaced, triggers, views};
 
 macro_rules! step {
     ($name:literal) => {

@@ -1,4 +1,4 @@
-//! What triggers do, word for word: on PostgreSQL the functions that they call, on SQLite the triggers themselves.
+//! What parts of the schema do, word for word: triggers (on PostgreSQL the functions that they call), indexes and views.
 
 use std::collections::BTreeMap;
 
@@ -32,13 +32,30 @@ pub fn functions<'a>(statements: impl IntoIterator<Item = &'a str>) -> Source {
 /// The statements that make the triggers of SQLite, from `CREATE TRIGGER` to `END`.
 #[must_use]
 pub fn triggers<'a>(statements: impl IntoIterator<Item = &'a str>) -> Source {
+    made_by(statements, &["CREATE TRIGGER "], "END;", "END")
+}
+
+/// The statements that make indexes with names of their own.
+#[must_use]
+pub fn indexes<'a>(statements: impl IntoIterator<Item = &'a str>) -> Source {
+    made_by(statements, &["CREATE INDEX ", "CREATE UNIQUE INDEX "], ";", "")
+}
+
+/// The statements that make views.
+#[must_use]
+pub fn views<'a>(statements: impl IntoIterator<Item = &'a str>) -> Source {
+    made_by(statements, &["CREATE VIEW "], ";", "")
+}
+
+/// Statements by the name after their beginning; the last one of a name counts.
+fn made_by<'a>(statements: impl IntoIterator<Item = &'a str>, beginnings: &[&str], end: &str, kept_of_end: &str) -> Source {
     let mut found = Source::new();
     for sql in statements {
         let mut rest = sql;
-        while let Some(at) = rest.find("CREATE TRIGGER ") {
+        while let Some((at, beginning)) = beginnings.iter().filter_map(|beginning| Some((rest.find(beginning)?, beginning))).min() {
             rest = &rest[at..];
-            let end = rest.find("END;").map_or(rest.len(), |end| end + "END".len());
-            let name: String = rest["CREATE TRIGGER ".len()..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let end = rest.find(end).map_or(rest.len(), |end| end + kept_of_end.len());
+            let name: String = rest[beginning.len()..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
             found.insert(name, one_spaced(&rest[..end]));
             rest = &rest[end..];
         }
@@ -63,6 +80,11 @@ mod tests {
         assert_eq!(functions([sql]), Source::from([("f".to_owned(), "c".to_owned())]));
         let sql = "CREATE TRIGGER t AFTER UPDATE ON a\n    BEGIN SELECT 1; END;\nDROP TRIGGER t;\nCREATE TRIGGER t BEFORE UPDATE ON a BEGIN SELECT 2; END;";
         assert_eq!(triggers([sql])["t"], "CREATE TRIGGER t BEFORE UPDATE ON a BEGIN SELECT 2; END");
+        let sql =
+            "CREATE UNIQUE INDEX i ON a (b);\nCREATE VIEW v AS\n  SELECT 1;\nCREATE INDEX j ON a (c) WHERE d;\nCREATE INDEX i ON a (b);";
+        let found = indexes([sql]);
+        assert_eq!((found["i"].as_str(), found["j"].as_str()), ("CREATE INDEX i ON a (b)", "CREATE INDEX j ON a (c) WHERE d"));
+        assert_eq!(views([sql])["v"], "CREATE VIEW v AS SELECT 1");
     }
 
     #[test]

@@ -71,6 +71,7 @@ async fn create(app: &App, arguments: Create) -> Result<(), String> {
             create_machine_token::Refusal::NameInvalid => "the name must have 1 to 100 characters, and no control characters",
             create_machine_token::Refusal::NoScope => "at least one scope is needed",
             create_machine_token::Refusal::ExpiresAtOnce => "it would be over at once",
+            create_machine_token::Refusal::HoldsTooLong => "a hundred years at most; without --expires it holds until it is revoked",
         })
     })?;
     let until = made.expires_at.map_or_else(|| "it holds until it is revoked".to_owned(), |at| format!("it holds until {at}"));

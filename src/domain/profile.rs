@@ -108,7 +108,18 @@ impl Profile {
 
 fn is_text(text: &str, longest: usize, part: Part) -> bool {
     let may_break = part == Part::Bio;
-    text.chars().count() <= longest && !text.chars().any(|c| c.is_control() && !(may_break && matches!(c, '\n' | '\r' | '\t')))
+    let is_blank = text.trim().is_empty();
+    text.chars().count() <= longest
+        && !text.chars().any(|c| c.is_control() && !(may_break && matches!(c, '\n' | '\r' | '\t')))
+        && (is_blank || text.chars().any(|c| !c.is_whitespace() && !is_invisible(c)))
+}
+
+/// Characters that show nothing by themselves (Default_Ignorable_Code_Point of Unicode, and the Hangul fillers).
+const fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}' | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}'
+        | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFF8}'
+        | '\u{E0000}'..='\u{E0FFF}')
 }
 
 /// The grammar of RFC 5646, as far as every tag in use needs it.
@@ -147,6 +158,18 @@ mod tests {
             problems,
             [ProfileRefusal::Text(Part::DisplayName), ProfileRefusal::Locale, ProfileRefusal::DateOfBirth, ProfileRefusal::Country]
         );
+    }
+
+    #[test]
+    fn a_text_shows_something() {
+        let is_right =
+            |name: &str| Profile { display_name: Some(name.into()), ..Profile::default() }.problems(Timestamp::from_millis(0)).is_empty();
+        for right in ["Ada", "", "  ", "\u{1F468}\u{200D}\u{1F469}", "می\u{200C}خواهم"] {
+            assert!(is_right(right), "{right:?}");
+        }
+        for wrong in ["\u{202E}", "\u{200B}", " \u{2060}\u{FEFF} ", "\u{3164}"] {
+            assert!(!is_right(wrong), "{wrong:?}");
+        }
     }
 
     #[test]

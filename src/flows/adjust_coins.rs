@@ -67,13 +67,12 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// As the audit log has it; `None` where nothing was tried.
-    const fn code(self) -> Option<&'static str> {
+    /// As the audit log has it.
+    const fn code(self) -> &'static str {
         match self {
-            Self::UserNotFound => Some("USER_NOT_FOUND"),
-            Self::KeyUsed | Self::Amount(Uncountable::TooMuch) => Some("INVALID_INPUT"),
-            Self::Amount(Uncountable::NotEnough) => Some("INSUFFICIENT_COINS"),
-            Self::Reason | Self::Key | Self::Amount(Uncountable::Nothing) => None,
+            Self::UserNotFound => "USER_NOT_FOUND",
+            Self::Amount(Uncountable::NotEnough) => "INSUFFICIENT_COINS",
+            Self::Reason | Self::Key | Self::KeyUsed | Self::Amount(Uncountable::Nothing | Uncountable::TooMuch) => "INVALID_INPUT",
         }
     }
 }
@@ -82,20 +81,22 @@ impl Refusal {
 pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<Outcome, Failure<Refusal>> {
     let now = app.clock.now();
     let principal = caller.principal().map_err(Failure::Unauthenticated)?;
-    let user_id = parse(&input).map_err(Failure::Refused)?;
-    let amount = input.amount;
-    let ended = adjust(app, caller, principal, (user_id, input), now).await;
-    if let Err(Failure::Refused(refusal)) = &ended
-        && let Some(code) = refusal.code()
-    {
-        let whose = (*refusal != Refusal::UserNotFound).then_some(user_id);
-        let entry = Entry::failure("coins_adjusted", Category::Admin, whose, code).by(principal.actor, principal.user_id);
+    let (user_id, amount) = (Uuid::try_parse(&input.user_id).ok(), input.amount);
+    let ended = match parse(user_id, &input) {
+        Ok(user_id) => adjust(app, caller, principal, (user_id, input), now).await,
+        Err(refusal) => Err(Failure::Refused(refusal)),
+    };
+    if let Err(Failure::Refused(refusal)) = &ended {
+        // Where the input alone was wrong nobody looked whether there is such an account.
+        let whose =
+            user_id.filter(|_| matches!(refusal, Refusal::KeyUsed | Refusal::Amount(Uncountable::NotEnough | Uncountable::TooMuch)));
+        let entry = Entry::failure("coins_adjusted", Category::Admin, whose, refusal.code()).by(principal.actor, principal.user_id);
         change::record(app, caller, vec![entry.with(json!({ "amount": amount }))], now).await?;
     }
     ended
 }
 
-fn parse(input: &Input) -> Result<Uuid, Refusal> {
+fn parse(user_id: Option<Uuid>, input: &Input) -> Result<Uuid, Refusal> {
     if input.amount == 0 {
         return Err(Refusal::Amount(Uncountable::Nothing));
     }
@@ -105,7 +106,7 @@ fn parse(input: &Input) -> Result<Uuid, Refusal> {
     if !is_label(&input.idempotency_key, LONGEST_KEY) {
         return Err(Refusal::Key);
     }
-    Uuid::try_parse(&input.user_id).map_err(|_| Refusal::UserNotFound)
+    user_id.ok_or(Refusal::UserNotFound)
 }
 
 async fn adjust(

@@ -142,15 +142,9 @@ async fn complete(
         Ok(Ok(right)) => right,
         Ok(Err(Wrong::Guess { left_elsewhere })) => {
             let attempts_left = u32::try_from(ATTEMPTS.saturating_sub(row.total)).unwrap_or(0).min(left_elsewhere.unwrap_or(u32::MAX));
-            if attempts_left == 0 {
-                second_step::forget(app, hash, now).await;
-            }
             return Err(Failure::Refused(Refusal::Invalid { attempts_left }));
         }
-        Ok(Err(Wrong::Over)) => {
-            second_step::forget(app, hash, now).await;
-            return Err(Failure::Refused(Refusal::TooManyAttempts));
-        }
+        Ok(Err(Wrong::Over)) => return Err(Failure::Refused(Refusal::TooManyAttempts)),
         Ok(Err(Wrong::Locked { until })) => {
             // It was not looked at.
             attempt_counters::give_back(app.database.write(), &counted, now).await?;

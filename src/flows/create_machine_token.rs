@@ -18,6 +18,8 @@ use crate::{
 
 /// Longer names are none.
 const LONGEST_NAME: usize = 100;
+/// A hundred years: one that is to hold for good says nothing.
+const LONGEST: Duration = Duration::from_hours(100 * 366 * 24);
 /// Whom the row names: nobody is signed in at the command line.
 const BY: &str = "command line";
 
@@ -51,6 +53,8 @@ pub enum Refusal {
     NoScope,
     /// It would be over at once.
     ExpiresAtOnce,
+    /// It would hold for more than a hundred years.
+    HoldsTooLong,
 }
 
 /// Makes it.
@@ -65,6 +69,9 @@ pub async fn run(app: &App, input: Input) -> Result<Outcome, Failure<Refusal>> {
     }
     if input.expires_in.is_some_and(|expires_in| expires_in.is_zero()) {
         return Err(Failure::Refused(Refusal::ExpiresAtOnce));
+    }
+    if input.expires_in.is_some_and(|expires_in| expires_in > LONGEST) {
+        return Err(Failure::Refused(Refusal::HoldsTooLong));
     }
     let token = MachineToken::generate(&app.entropy);
     let row = machine_tokens::Model {

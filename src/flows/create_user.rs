@@ -86,18 +86,18 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// As the audit log has it; `None` where nothing was tried.
-    const fn code(self) -> Option<&'static str> {
+    /// As the audit log has it.
+    const fn code(self) -> &'static str {
         match self {
-            Self::Taken(Channel::Email) => Some("EMAIL_TAKEN"),
-            Self::Taken(Channel::Sms) => Some("PHONE_TAKEN"),
-            Self::UsernameTaken => Some("USERNAME_TAKEN"),
-            Self::ContactRequired
-            | Self::Invalid(_)
-            | Self::ChannelDisabled(_)
-            | Self::UsernameInvalid
-            | Self::Profile(_)
-            | Self::Metadata => None,
+            Self::Taken(Channel::Email) => "EMAIL_TAKEN",
+            Self::Taken(Channel::Sms) => "PHONE_TAKEN",
+            Self::UsernameTaken => "USERNAME_TAKEN",
+            Self::ContactRequired => "CONTACT_REQUIRED",
+            Self::Invalid(Channel::Email) => "EMAIL_INVALID",
+            Self::Invalid(Channel::Sms) => "PHONE_INVALID",
+            Self::ChannelDisabled(_) => "METHOD_DISABLED",
+            Self::UsernameInvalid => "USERNAME_INVALID",
+            Self::Profile(_) | Self::Metadata => "INVALID_INPUT",
         }
     }
 }
@@ -106,13 +106,15 @@ impl Refusal {
 pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<users::Model, Failure<Vec<Refusal>>> {
     let now = app.clock.now();
     let principal = caller.principal().map_err(Failure::Unauthenticated)?;
-    let (user, invited) = parse(app, input, now).map_err(Failure::Refused)?;
-    let category = category_of(user.role);
-    let ended = write(app, caller, principal, (user, &invited), now).await;
+    let category = category_of(input.role);
+    let ended = match parse(app, input, now) {
+        Ok((user, invited)) => write(app, caller, principal, (user, &invited), now).await,
+        Err(refusals) => Err(Failure::Refused(refusals)),
+    };
     if let Err(Failure::Refused(refusals)) = &ended
-        && let Some(code) = refusals.first().and_then(|refusal| refusal.code())
+        && let Some(refusal) = refusals.first()
     {
-        let entry = Entry::failure("account_created", category, None, code).by(principal.actor, principal.user_id);
+        let entry = Entry::failure("account_created", category, None, refusal.code()).by(principal.actor, principal.user_id);
         change::record(app, caller, vec![entry], now).await?;
     }
     ended

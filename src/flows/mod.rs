@@ -55,6 +55,7 @@ pub mod look_at_link;
 pub mod look_at_verification;
 pub mod machine_tokens;
 pub mod make_account;
+pub mod note_denial;
 pub mod notify;
 pub mod oauth_trip;
 pub mod passkey_assertion;

@@ -60,13 +60,19 @@ impl Refusal {
 pub async fn run(app: &App, caller: &Caller, user_id: &str) -> Result<Outcome, Failure<Refusal>> {
     let now = app.clock.now();
     let principal = caller.principal().map_err(Failure::Unauthenticated)?;
-    let id = Uuid::try_parse(user_id).map_err(|_| Failure::Refused(Refusal::UserNotFound))?;
-    let ended = send(app, caller, principal, id, now).await;
-    if let Err(Failure::Refused(refusal)) = &ended {
-        let whose = (*refusal != Refusal::UserNotFound).then_some(id);
-        let entry = Entry::failure("password_link_sent", Category::Security, whose, refusal.code()).by(principal.actor, principal.user_id);
-        change::record(app, caller, vec![entry], now).await?;
-    }
+    let id = Uuid::try_parse(user_id).ok();
+    let ended = match id {
+        Some(id) => send(app, caller, principal, id, now).await,
+        None => Err(Failure::Refused(Refusal::UserNotFound)),
+    };
+    let code = match &ended {
+        Err(Failure::Refused(refusal)) => refusal.code(),
+        Err(Failure::RateLimited { .. }) => "RATE_LIMITED",
+        Ok(_) | Err(_) => return ended,
+    };
+    let whose = id.filter(|_| code != "USER_NOT_FOUND");
+    let entry = Entry::failure("password_link_sent", Category::Security, whose, code).by(principal.actor, principal.user_id);
+    change::record(app, caller, vec![entry], now).await?;
     ended
 }
 

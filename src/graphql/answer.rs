@@ -14,6 +14,8 @@ pub struct Answer {
     pub response: Response,
     /// Whether nothing was executed, so that there is no `data` at all.
     pub refused: bool,
+    /// Whether a stream failed before its first event.
+    pub stillborn: bool,
 }
 
 impl Answer {
@@ -21,7 +23,7 @@ impl Answer {
     pub fn refusal(error: Error, request_id: &str) -> Self {
         let mut error = ServerError { locations: Vec::new(), ..error.into_server_error(Pos::default()) };
         error::finish(&mut error, request_id);
-        Self { response: Response::from_errors(vec![error]), refused: true }
+        Self { response: Response::from_errors(vec![error]), refused: true, stillborn: false }
     }
 }
 
@@ -35,7 +37,7 @@ pub(super) fn finish(mut response: Response, request_id: &str, suggestions: bool
         }
         error::finish(error, request_id);
     }
-    Answer { response, refused }
+    Answer { response, refused, stillborn: false }
 }
 
 /// Errors of execution have a path and come from a resolver; those of parsing and validation have none.

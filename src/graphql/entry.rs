@@ -8,29 +8,32 @@ use std::{
 };
 
 use async_graphql::{
-    Data, Error, Executor, Response, ServerError, Variables,
+    Data, Error, Executor, Response, ServerError, Value, Variables,
     parser::{parse_query, types::OperationType},
 };
-use futures::{FutureExt, StreamExt, stream::BoxStream};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
 
 use super::{
     answer::{Answer, finish, is_request_error, scan_error, syntax_error, unplaced},
     audited_params,
     auth_level::AuthLevel,
     document_cache::{self, Document, DocumentCache, DocumentHash, Operation},
-    error,
+    error::{self, ErrorCode},
     limits::{self, Limits, kind_name},
     omitted_variables,
     root_fields::{self, Rules, Sensitivity},
     scan,
     schema_facts::{FactsError, SchemaFacts},
     trusted_documents::{TrustedDocuments, parse_hash},
-    variables,
+    typename, variables,
 };
 use crate::flows::caller::Caller;
 
 /// Whether a caller reaches a root field of a level; the error is what the client sees.
 pub type Authorize = Arc<dyn Fn(&Caller, AuthLevel, &str) -> Result<(), Error> + Send + Sync>;
+
+/// Writes down who was denied which root field.
+pub type NoteDenial = Arc<dyn Fn(Arc<Caller>, String) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// What the entry goes by.
 pub struct EntryConfig {
@@ -46,6 +49,8 @@ pub struct EntryConfig {
     pub trusted_documents: Option<TrustedDocuments>,
     /// Who may have what; the same rule as the fields' own guards.
     pub authorize: Authorize,
+    /// Told of a mutation that somebody asked for without the right to it.
+    pub note_denial: NoteDenial,
 }
 
 /// The schema behind its limits.
@@ -174,6 +179,7 @@ impl<E: Executor> Entry<E> {
     fn read(&self, text: &str) -> Result<Document, ServerError> {
         let tokens = scan::scan(text, self.config.limits.tokens).map_err(|refusal| unplaced(scan_error(refusal, &self.config.limits)))?;
         let mut parsed = parse_query(text).map_err(|syntax| syntax_error(&syntax))?;
+        typename::check(&parsed).map_err(unplaced)?;
         let verdicts = limits::check(&parsed, &self.facts, &self.config.limits).map_err(unplaced)?;
         let rules = Rules {
             facts: &self.facts,
@@ -222,7 +228,13 @@ impl<E: Executor> Entry<E> {
     pub async fn execute(&self, prepared: Prepared, caller: &Arc<Caller>, data: Data) -> Answer {
         let kind = prepared.kind();
         let answer = match self.authorize(&prepared, caller) {
-            Err(error) => self.refuse(error, &caller.request_id),
+            Err(error) => {
+                if kind == OperationType::Mutation && ErrorCode::of(&error) == Some(ErrorCode::Forbidden) {
+                    let field = prepared.operation().root_fields.iter().find(|field| field.is_at(&error));
+                    (self.config.note_denial)(Arc::clone(caller), field.map_or_else(String::new, |field| field.name.to_string())).await;
+                }
+                self.refuse(error, &caller.request_id)
+            }
             Ok(()) => self.run(prepared, caller, data).await,
         };
         count(kind, &answer);
@@ -260,6 +272,7 @@ impl<E: Executor> Entry<E> {
         let executor = self.executor(&document.operations[index]);
         let items = executor.execute_stream(self.request(prepared, caller, data), None);
         let (caller, suggestions) = (Arc::clone(caller), self.config.introspection);
+        let mut has_begun = false;
         // A panic ends the stream with an error instead of the socket's task.
         AssertUnwindSafe(items)
             .catch_unwind()
@@ -268,7 +281,10 @@ impl<E: Executor> Entry<E> {
                 if !is_request_error(&response) {
                     document.operations[index].set_valid();
                 }
-                finish(response, &caller.request_id, suggestions)
+                let mut answer = finish(response, &caller.request_id, suggestions);
+                answer.stillborn = !has_begun && answer.response.data == Value::Null && !answer.response.errors.is_empty();
+                has_begun = true;
+                answer
             })
             .boxed()
     }

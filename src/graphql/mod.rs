@@ -25,5 +25,6 @@ pub mod schema_facts;
 pub mod scopes;
 pub mod subscription;
 pub mod trusted_documents;
+mod typename;
 pub mod upload;
 pub mod variables;

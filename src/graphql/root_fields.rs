@@ -84,7 +84,9 @@ pub fn check(document: &ExecutableDocument, operation: &OperationDefinition, rul
     let found = write_out(document, operation, root)?;
     let most = if kind == OperationType::Subscription { 1 } else { rules.limits.root_fields };
     if found.len() > most {
-        return Err(error::too_complex(format!("The operation may have {most} root fields.")));
+        let message =
+            if most == 1 { "A subscription has one root field.".to_owned() } else { format!("The operation may have {most} root fields.") };
+        return Err(error::too_complex(message));
     }
     let (mut sensitive, mut keys, mut fields) = (0, HashSet::new(), Vec::with_capacity(found.len()));
     for Found { field, around } in &found {
@@ -211,6 +213,11 @@ impl RootField {
         let mut error = error.into_server_error(self.pos);
         error.path = vec![async_graphql::PathSegment::Field(self.key.to_string())];
         error
+    }
+
+    /// Whether the error is this field's refusal.
+    pub fn is_at(&self, error: &ServerError) -> bool {
+        matches!(error.path.as_slice(), [async_graphql::PathSegment::Field(key)] if *key == self.key.to_string())
     }
 }
 

@@ -39,6 +39,7 @@ use crate::{
         authenticate,
         caller::{Caller, Identity, Reason},
         live_sessions::expires_at,
+        note_denial,
         receive_picture::{self, Incoming},
     },
     graphql::{
@@ -137,6 +138,13 @@ fn entry(app: &Arc<App>) -> Result<Entry<schema::Schema>, AssemblyError> {
         timeout: app.config.http.request_timeout,
         trusted_documents: rules.trusted_documents.as_deref().map(TrustedDocuments::read).transpose()?,
         authorize: Arc::new(move |caller, level, root_field| authorize_root(&of_app, caller, level, root_field)),
+        note_denial: {
+            let app = Arc::clone(app);
+            Arc::new(move |caller, field| {
+                let app = Arc::clone(&app);
+                async move { note_denial::run(&app, &caller, &field).await }.boxed()
+            })
+        },
     };
     let strict = schema::build(app, ValidationMode::Strict, rules.introspection);
     let trusting = schema::build(app, ValidationMode::Fast, rules.introspection);

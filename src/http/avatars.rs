@@ -2,7 +2,7 @@
 
 use axum::{
     Router,
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
@@ -19,7 +19,8 @@ pub fn routes(pictures: Pictures) -> Router {
     Router::new().route("/avatars/{key}", get(picture)).with_state(pictures)
 }
 
-async fn picture(State(pictures): State<Pictures>, Path(key): Path<String>, headers: HeaderMap) -> Response {
+async fn picture(State(pictures): State<Pictures>, key: Result<Path<String>, PathRejection>, headers: HeaderMap) -> Response {
+    let Ok(Path(key)) = key else { return nothing() };
     let kind = key.rsplit_once('.').and_then(|(_, extension)| PictureKind::of_extension(extension)).filter(|_| is_key(&key));
     let (Some(kind), Ok(etag)) = (kind, HeaderValue::try_from(format!("\"{key}\""))) else { return nothing() };
     // It never changes: a cache that has it has it right, and the storage need not be asked.

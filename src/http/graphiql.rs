@@ -3,7 +3,7 @@
 use axum::{
     Router,
     http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
     routing::get,
 };
 
@@ -72,10 +72,11 @@ pub fn page() -> Response {
     response
 }
 
-/// The assets.
+/// The assets, and the way to the page for who opens the bare address.
 pub fn routes() -> Router {
     let ours = [("start.js", OUR_SCRIPT), ("page.css", OUR_STYLE)];
-    PACKAGES.iter().copied().chain(ours).fold(Router::new(), |router, (name, content)| {
+    let router = Router::new().route("/", get(|| async { Redirect::to("/graphql") }));
+    PACKAGES.iter().copied().chain(ours).fold(router, |router, (name, content)| {
         router.route(&format!("/graphiql/{name}"), get(move || async move { asset(name, content) }))
     })
 }

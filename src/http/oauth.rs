@@ -9,7 +9,7 @@ use async_graphql::{Error, Executor};
 use axum::{
     Router,
     body::Body,
-    extract::{ConnectInfo, Path, Request},
+    extract::{ConnectInfo, Path, Request, rejection::PathRejection},
     http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::Response,
     routing::get,
@@ -53,19 +53,24 @@ struct Stops<E> {
 pub fn routes<E: Executor>(app: &Arc<App>, gateway: &Arc<Gateway<E>>) -> Result<Router, PageError> {
     let stops = Arc::new(Stops { app: Arc::clone(app), gateway: Arc::clone(gateway), sign: Sign::new(app)? });
     let (starting, looking, posting) = (Arc::clone(&stops), Arc::clone(&stops), stops);
-    let start = move |ConnectInfo(peer): ConnectInfo<SocketAddr>, Path(state): Path<String>, request: Request| async move {
-        starting.start(peer, &state, request).await
+    let start = move |ConnectInfo(peer): ConnectInfo<SocketAddr>, state: Result<Path<String>, PathRejection>, request: Request| async move {
+        starting.start(peer, &text(state), request).await
     };
-    let come_back = move |ConnectInfo(peer): ConnectInfo<SocketAddr>, Path(provider): Path<String>, request: Request| async move {
+    let come_back = move |ConnectInfo(peer): ConnectInfo<SocketAddr>, provider: Result<Path<String>, PathRejection>, request: Request| async move {
         let (head, _) = request.into_parts();
         let query = Zeroizing::new(head.uri.query().unwrap_or_default().as_bytes().to_vec());
-        looking.receive((peer, "GET"), &provider, &head.headers, Ok(query)).await
+        looking.receive((peer, "GET"), &text(provider), &head.headers, Ok(query)).await
     };
-    let post_back = move |ConnectInfo(peer): ConnectInfo<SocketAddr>, Path(provider): Path<String>, request: Request| async move {
+    let post_back = move |ConnectInfo(peer): ConnectInfo<SocketAddr>, provider: Result<Path<String>, PathRejection>, request: Request| async move {
         let (Parts { headers, .. }, body) = request.into_parts();
-        posting.receive((peer, "POST"), &provider, &headers, Err(body)).await
+        posting.receive((peer, "POST"), &text(provider), &headers, Err(body)).await
     };
     Ok(Router::new().route("/oauth/start/{state}", get(start)).route("/oauth/callback/{provider}", get(come_back).post(post_back)))
+}
+
+/// What is no text is nobody's.
+fn text(part: Result<Path<String>, PathRejection>) -> String {
+    part.map(|Path(text)| text).unwrap_or_default()
 }
 
 impl<E: Executor> Stops<E> {

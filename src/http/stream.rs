@@ -119,7 +119,7 @@ async fn start<E: Executor>(
     let mut answers = gateway.entry.subscribe(prepared, &caller, data);
     // What is refused before anything happened is an ordinary answer with a status.
     let first = answers.next().now_or_never().flatten();
-    if let Some(answer) = first.as_ref().filter(|answer| answer.refused) {
+    if let Some(answer) = first.as_ref().filter(|answer| answer.refused || answer.stillborn) {
         return Err(told(answer));
     }
     let answers = match first {

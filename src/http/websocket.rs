@@ -253,7 +253,7 @@ impl<E: Executor> Conversation<'_, E> {
             self.refuse(&refused.id, &answer).await?;
             return Err(Some(Close::Forbidden));
         }
-        if answer.refused {
+        if answer.refused || answer.stillborn {
             let refused = self.running.swap_remove(index);
             return self.refuse(&refused.id, &answer).await;
         }

@@ -7,7 +7,7 @@ use entity::{
 use sea_orm::{
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, Order as Direction, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     Select, Statement,
-    sea_query::{Expr, ExprTrait, Query, SelectStatement},
+    sea_query::{Expr, ExprTrait, Query, SelectStatement, UnionType},
 };
 use uuid::Uuid;
 
@@ -16,7 +16,7 @@ use super::{
     user_search::{self, Found, Search, by_bytes},
 };
 
-/// So many are looked up by their ids; more are met soon in any order.
+/// So many are looked up by their ids.
 const FEW: usize = 500;
 
 /// Which users a list shows.
@@ -134,7 +134,7 @@ impl Filter {
         Condition::all()
             .add_option(found.map(|found| match found {
                 Found::Few(ids) => Condition::all().add(Column::Id.is_in(ids.iter().copied())),
-                Found::Many(condition) => condition.clone(),
+                Found::Many(many) => many.parts().fold(Condition::any(), Condition::add),
             }))
             .add_option(self.status.as_deref().map(of_status))
             .add_option(self.role.as_deref().map(of_role))
@@ -197,8 +197,7 @@ pub async fn list(
     now: Timestamp,
 ) -> Result<Vec<Model>, StorageError> {
     let found = filter.found(db).await?;
-    let backend = db.get_database_backend();
-    Ok(page(backend, filter.condition(backend, found.as_ref(), now), order, window).all(db).await?)
+    Ok(query(db.get_database_backend(), filter, found.as_ref(), (order, window), now).all(db).await?)
 }
 
 /// The query of [`list`] where the search leads there.
@@ -210,7 +209,19 @@ pub fn query(
     (order, window): (Order, &Window),
     now: Timestamp,
 ) -> Select<Entity> {
-    page(backend, filter.condition(backend, found, now), order, window)
+    let Some(Found::Many(many)) = found else { return page(backend, filter.condition(backend, found, now), order, window) };
+    // A page of each part, and of those the page: where a part is a range of the index that has the order, nothing else is gone through.
+    let all = filter.condition(backend, None, now);
+    let mut pages = many.parts().enumerate().map(|(number, part)| {
+        let ids = page(backend, all.clone().add(part), order, window).select_only().column(Column::Id).into_query();
+        Query::select().column("id").from_subquery(ids, format!("part{number}")).to_owned()
+    });
+    let Some(mut any) = pages.next() else { return page(backend, all.add(Expr::val(false)), order, window) };
+    for other in pages {
+        any.union(UnionType::All, other);
+    }
+    let start = Window { after: None, before: None, ..window.clone() };
+    page(backend, Condition::all().add(Column::Id.in_subquery(any)), order, &start)
 }
 
 fn page(backend: DbBackend, condition: Condition, order: Order, window: &Window) -> Select<Entity> {

@@ -28,8 +28,25 @@ pub struct Search {
 pub enum Found {
     /// To these, and nobody else.
     Few(Vec<Uuid>),
-    /// To so many that they are met soon, in whatever order users are gone through.
-    Many(Condition),
+    /// To more than that.
+    Many(Many),
+}
+
+/// Whom a search leads to, part by part: each is a range of an index.
+#[derive(Clone, Debug, Default)]
+pub struct Many {
+    /// By the parts that lead to few.
+    pub few: Vec<Uuid>,
+    /// The other parts.
+    pub ranges: Vec<Condition>,
+}
+
+impl Many {
+    /// Each part of it.
+    pub fn parts(&self) -> impl Iterator<Item = Condition> {
+        let few = (!self.few.is_empty()).then(|| Condition::all().add(Column::Id.is_in(self.few.iter().copied())));
+        few.into_iter().chain(self.ranges.iter().cloned())
+    }
 }
 
 /// One part of a user that may begin with the word.
@@ -84,7 +101,7 @@ fn parts(backend: DbBackend, search: &Search) -> Vec<Part> {
     parts
 }
 
-/// The query of [`find`]: at most `limit` ids of each part.
+/// The query of [`find`]: at most `limit` ids of each part, with its number.
 #[must_use]
 pub fn starts(backend: DbBackend, search: &Search, limit: u64) -> Option<SelectStatement> {
     let mut each = parts(backend, search).into_iter().enumerate().map(|(number, part)| {
@@ -96,7 +113,8 @@ pub fn starts(backend: DbBackend, search: &Search, limit: u64) -> Option<SelectS
             .order_by(part.key, Order::Asc)
             .limit(limit)
             .into_query();
-        Query::select().column("id").from_subquery(some, format!("part{number}")).to_owned()
+        let number = i32::try_from(number).unwrap_or(i32::MAX);
+        Query::select().expr_as(Expr::val(number), "part").column("id").from_subquery(some, format!("part{number}")).to_owned()
     });
     let mut all = each.next()?;
     for other in each {
@@ -110,15 +128,17 @@ pub async fn find(db: &impl ConnectionTrait, search: &Search, few: usize) -> Res
     let backend = db.get_database_backend();
     let limit = u64::try_from(few).unwrap_or(u64::MAX).saturating_add(1);
     let Some(query) = starts(backend, search, limit) else { return Ok(Found::Few(Vec::new())) };
-    let mut ids = Vec::new();
+    let parts = parts(backend, search);
+    let mut ids = vec![Vec::new(); parts.len()];
     for row in db.query_all(&query).await? {
-        ids.push(row.try_get::<Uuid>("", "id")?);
+        let part = usize::try_from(row.try_get::<i32>("", "part")?).ok().and_then(|part| ids.get_mut(part));
+        part.ok_or(StorageError::Inconsistent("a part of no search"))?.push(row.try_get::<Uuid>("", "id")?);
     }
-    ids.sort_unstable();
-    ids.dedup();
-    if ids.len() <= few {
-        return Ok(Found::Few(ids));
+    let mut many = Many::default();
+    for (part, ids) in parts.iter().zip(ids) {
+        if ids.len() > few { many.ranges.push(part.condition()) } else { many.few.extend(ids) }
     }
-    let any = parts(backend, search).iter().fold(Condition::any(), |any, part| any.add(part.condition()));
-    Ok(Found::Many(any))
+    many.few.sort_unstable();
+    many.few.dedup();
+    Ok(if many.ranges.is_empty() && many.few.len() <= few { Found::Few(many.few) } else { Found::Many(many) })
 }

@@ -1,8 +1,9 @@
-//! Parts of the schema that are there and are not what the steps made of them: columns of tables, and what triggers do.
+//! Parts of the schema that are there and are not what the steps made of them: columns of tables, what triggers, indexes and views do, and what acts
+//! on our tables besides.
 
 use std::collections::BTreeMap;
 
-use migration::{Column, Object, STEPS, Source, Tables};
+use migration::{Column, Object, ObjectKind, STEPS, Source, Tables};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 use super::{dialect, integrity::Problem};
@@ -26,15 +27,62 @@ pub(super) async fn find(database: &Database, missing: &[Object], is_newest: boo
         problems.extend(differences.into_iter().map(|how| Problem::Altered { what: format!("table {table}"), how }));
     }
     if is_newest {
-        let (kind, wanted) = match database.backend() {
-            Backend::Postgres => ("function", migration::functions(steps())),
-            Backend::Sqlite => ("trigger", migration::triggers(steps())),
-        };
         let found = sources(db).await?;
-        for (name, source) in wanted.iter().filter(|(name, _)| is_there(name)) {
-            if found.get(name) != Some(source) {
-                problems.push(Problem::Altered { what: format!("{kind} {name}"), how: "it does something else".to_owned() });
+        let kinds = match database.backend() {
+            Backend::Postgres => vec![("function", migration::functions(steps()))],
+            Backend::Sqlite => {
+                let indexes = ("index", migration::indexes(steps()));
+                vec![("trigger", migration::triggers(steps())), indexes, ("view", migration::views(steps()))]
             }
+        };
+        for (kind, wanted) in kinds {
+            // Triggers, indexes and views that are missing are told as that.
+            for (name, source) in wanted.iter().filter(|(name, _)| kind == "function" || found.contains_key(*name)) {
+                if found.get(name) != Some(source) {
+                    problems.push(Problem::Altered { what: format!("{kind} {name}"), how: "it does something else".to_owned() });
+                }
+            }
+        }
+        if database.backend() == Backend::Postgres {
+            problems.extend(no_longer_unique(db, &migration::indexes(steps())).await?);
+        }
+        problems.extend(acting_besides(db, &migration::objects(steps())).await?);
+    }
+    Ok(problems)
+}
+
+/// Unique indexes of PostgreSQL that allow doubles now.
+async fn no_longer_unique(db: &impl ConnectionTrait, wanted: &Source) -> Result<Vec<Problem>, StorageError> {
+    let sql = "SELECT c.relname::text AS name FROM pg_class c JOIN pg_index i ON i.indexrelid = c.oid
+               WHERE c.relnamespace = current_schema()::regnamespace AND NOT i.indisunique";
+    let mut problems = Vec::new();
+    for row in db.query_all_raw(Statement::from_string(DbBackend::Postgres, sql)).await? {
+        let name: String = row.try_get("", "name")?;
+        if wanted.get(&name).is_some_and(|source| source.starts_with("CREATE UNIQUE INDEX")) {
+            problems.push(Problem::Altered { what: format!("index {name}"), how: "it is not unique".to_owned() });
+        }
+    }
+    Ok(problems)
+}
+
+/// Triggers, and rules of PostgreSQL, on our tables that no step made: with them a statement does what nobody here knows of, or nothing.
+async fn acting_besides(db: &impl ConnectionTrait, ours: &[Object]) -> Result<Vec<Problem>, StorageError> {
+    let sql = match db.get_database_backend() {
+        DbBackend::Postgres => {
+            "SELECT 'trigger' AS kind, t.tgname::text AS name, c.relname::text AS table_name FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
+             WHERE c.relnamespace = current_schema()::regnamespace AND NOT t.tgisinternal
+             UNION ALL
+             SELECT 'rule', rulename::text, tablename::text FROM pg_rules WHERE schemaname = current_schema()"
+        }
+        _ => "SELECT type AS kind, name, tbl_name AS table_name FROM sqlite_master WHERE type = 'trigger'",
+    };
+    let mut problems = Vec::new();
+    for row in db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await? {
+        let (kind, name): (String, String) = (row.try_get("", "kind")?, row.try_get("", "name")?);
+        let table: String = row.try_get("", "table_name")?;
+        let is_ours = ours.iter().any(|object| object.kind == ObjectKind::Table && object.name == table);
+        if is_ours && !ours.iter().any(|object| object.kind.as_str() == kind && object.name == name && object.table == table) {
+            problems.push(Problem::Altered { what: format!("table {table}"), how: format!("it has a {kind} {name} besides") });
         }
     }
     Ok(problems)
@@ -86,7 +134,7 @@ async fn sources(db: &impl ConnectionTrait) -> Result<Source, StorageError> {
         DbBackend::Postgres => {
             "SELECT proname::text AS name, prosrc AS source FROM pg_proc WHERE pronamespace = current_schema()::regnamespace"
         }
-        _ => "SELECT name, sql AS source FROM sqlite_master WHERE type = 'trigger'",
+        _ => "SELECT name, sql AS source FROM sqlite_master WHERE type IN ('trigger', 'index', 'view') AND sql IS NOT NULL",
     };
     let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), sql)).await?;
     rows.iter()

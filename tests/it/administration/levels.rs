@@ -5,7 +5,7 @@ use postern::config::Mode;
 use sea_orm::{ActiveValue::Set, EntityTrait};
 use serde_json::{Value, json};
 
-use super::{NOBODY, account, id_of, without_buckets};
+use super::{NOBODY, account, audited, id_of, without_buckets};
 use crate::support::{Answer, AuthenticatorApp, Gateway, PASSWORD, Visitor};
 
 /// A field: how it is asked for, with what, and whether a recent proof is needed.
@@ -62,6 +62,14 @@ async fn every_field_asks_everybody_for_their_level() {
         let by_demoted = ask(&visitor, field, Some(&demoted.tokens().access)).await;
         assert_eq!(refusal(&by_demoted), Some(("FORBIDDEN", None)), "{name} by a demoted one");
         assert_eq!(refusal(&ask(&visitor, field, Some(&admin.tokens().access)).await), None, "{name} by an administrator");
+    }
+    // What was tried without the right to it is written down.
+    let denied = audited(&gateway, "access_denied").await;
+    let denied: Vec<_> = denied.iter().map(|row| (row.actor_user_id.unwrap(), row.metadata["field"].clone())).collect();
+    let mutations: Vec<_> = fields().iter().filter(|field| field.1.starts_with("mutation")).map(|field| json!(field.0)).collect();
+    assert_eq!(denied.len(), 2 * mutations.len(), "{denied:?}");
+    for mutation in &mutations {
+        assert!(denied.contains(&(id_of(&demoted), mutation.clone())), "{mutation}: {denied:?}");
     }
     gateway.advance(gateway.config.sessions.recent);
     admin.refresh().await;

@@ -9,20 +9,13 @@ use serde_json::{Value, json};
 use super::{ALL_SESSIONS, ALL_USERS, administrator, signs_in};
 use crate::{
     machine_tokens::Machine,
-    support::{Frame, Gateway, Socket},
+    support::{Gateway, Socket},
 };
 
 /// The code with which a subscription is refused: the only answer of its operation.
 async fn refusal(socket: &mut Socket, query: &str, variables: Value) -> Value {
     let id = socket.subscribe(query, variables).await;
-    loop {
-        let Frame::Message(mut answer) = socket.frame().await else { panic!("the socket stays open") };
-        if answer["id"] != json!(id) || answer["type"] == "complete" {
-            continue;
-        }
-        let errors = if answer["type"] == "error" { answer["payload"].take() } else { answer["payload"]["errors"].take() };
-        return errors[0]["extensions"]["code"].clone();
-    }
+    socket.errors(&id).await[0]["extensions"]["code"].clone()
 }
 
 #[tokio::test]

@@ -134,6 +134,27 @@ async fn killed_in_the_middle_nothing_is_half_done() {
     }
 }
 
+// Whoever looks into the file beside the gateway, an operator or a backup, must not end its write-ahead log: the locks of the gateway hold.
+#[tokio::test]
+async fn a_program_that_reads_beside_takes_nothing_away() {
+    let process = Process::start().await;
+    if process.door().place.is_shared() {
+        return;
+    }
+    process.app_user().becomes_member("before@example.com").await;
+    for _ in 0..2 {
+        let beside = Database::connect(&process.database_url).await.unwrap();
+        assert_eq!(entity::users::Entity::find().all(&beside).await.unwrap().len(), 1);
+        beside.close().await.unwrap();
+    }
+    process.app_user().becomes_member("after@example.com").await;
+    // Killed, so that nothing is tidied up at the end.
+    let process = process.restart().await;
+    for email in ["before@example.com", "after@example.com"] {
+        process.app_user().sign_in(email, PASSWORD).await;
+    }
+}
+
 // H26: SIGTERM ends sockets with 1001 and the program well, with everything written that was answered.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ended_in_good_order_it_says_goodbye() {

@@ -91,7 +91,7 @@ async fn what_is_wrong_is_told_at_once_and_makes_nothing() {
     assert_eq!(users::Entity::find().count(&gateway.database().await).await.unwrap(), before);
     let refused = audited(&gateway, "account_created").await.into_iter().filter(|row| row.result_code.is_some());
     assert!(refused.clone().all(|row| row.actor_user_id.unwrap().to_string() == admin.user_id));
-    assert_eq!(refused.count(), 4);
+    assert_eq!(refused.count(), 14);
 }
 
 // C16: a proof of long ago makes nobody an account.

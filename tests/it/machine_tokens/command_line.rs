@@ -67,6 +67,8 @@ async fn what_makes_no_sense_makes_no_token() {
         &["create", "--name", &long, "--scope", "users:read"],
         &["create", "--name", "shop", "--scope", "users:read", "--expires", "soon"],
         &["create", "--name", "shop", "--scope", "users:read", "--expires", "0d"],
+        &["create", "--name", "shop", "--scope", "users:read", "--expires", "3000000d"],
+        &["create", "--name", "shop", "--scope", "users:read", "--expires", "999999999d"],
         &["revoke", "x"],
         &["revoke", "01234567-89ab-7def-8123-456789abcdef"],
     ] {

@@ -97,7 +97,7 @@ async fn guessing_at_the_code_ends_the_sign_in() {
         let problem = stranger.try_second_factor(&token, sent(&other_than(&code))).await.expect_problem("SECOND_FACTOR_INVALID");
         assert_eq!(problem["attemptsLeft"], left);
     }
-    stranger.try_second_factor(&token, sent(&code)).await.expect_problem("TOKEN_INVALID");
+    stranger.try_second_factor(&token, sent(&code)).await.expect_problem("TOO_MANY_ATTEMPTS");
     assert_eq!(state_of(&stranger, &challenge).await["state"], "EXHAUSTED");
     // Ten wrong ones in a day, and no more.
     let mut last = Value::Null;

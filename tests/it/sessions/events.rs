@@ -28,11 +28,7 @@ fn is(event: &Value, kind: &str, session_id: &str) {
 /// The code with which a cursor is refused: the only answer of its operation.
 async fn refusal(socket: &mut Socket, after: &str) -> Value {
     let id = socket.subscribe(SESSION_EVENTS, json!({"after": after})).await;
-    let Frame::Message(mut answer) = socket.frame().await else { panic!("the socket stays open") };
-    assert_eq!((&answer["id"], &answer["payload"]["data"]), (&json!(id), &Value::Null), "{answer}");
-    let Frame::Message(end) = socket.frame().await else { panic!("the socket stays open") };
-    assert_eq!((&end["id"], &end["type"]), (&json!(id), &json!("complete")), "{end}");
-    answer["payload"]["errors"][0]["extensions"]["code"].take()
+    socket.errors(&id).await[0]["extensions"]["code"].take()
 }
 
 fn ended() -> Closed {

@@ -70,6 +70,7 @@ pub fn entry<E: Executor>(strict: E, trusting: Option<E>, sdl: &str, plan: &Plan
         timeout: plan.timeout,
         trusted_documents: plan.trusted_documents.clone(),
         authorize: Arc::new(level_of),
+        note_denial: Arc::new(|_, _| Box::pin(std::future::ready(()))),
     };
     Entry::new(strict, trusting, sdl, config).unwrap()
 }
