@@ -13,6 +13,10 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Resolvers nest deep futures; unoptimized ones are far larger than the default of 2 MiB was made for.
 const STACK_BYTES: usize = 8 * 1024 * 1024;
 
+/// Tasks between two looks at those that other threads woke: SQLite's and the hashing ones. Who waits for them holds the one writer, or has waited for
+/// a hash already, and goes first.
+const LOOKS_OUTSIDE_EVERY: u32 = 1;
+
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
     // It has little memory, and needs nothing of what follows.
@@ -21,7 +25,9 @@ fn main() -> ExitCode {
     }
     // Fails only where one is installed already, which serves as well.
     rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_stack_size(STACK_BYTES).build() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.enable_all().thread_stack_size(STACK_BYTES).global_queue_interval(LOOKS_OUTSIDE_EVERY);
+    let runtime = match runtime.build() {
         Ok(runtime) => runtime,
         Err(error) => return cli::fail(format_args!("the runtime does not start: {error}")),
     };

@@ -47,7 +47,7 @@ pub async fn run(app: &App, caller: &Caller) -> Result<Outcome, Failure<Refusal>
     let me = caller.signed_in().map_err(Failure::Unauthenticated)?;
     let relying_party = app.relying_party.as_ref().ok_or(Failure::Refused(Refusal::MethodDisabled))?;
     let user = &me.live.user;
-    let registered = passkeys::list_of_user(app.database.write(), user.id).await?;
+    let registered = passkeys::list_of_user(app.database.read(), user.id).await?;
     if registered.len() as u64 >= MOST_PASSKEYS {
         return Err(Failure::Refused(Refusal::MethodDisabled));
     }

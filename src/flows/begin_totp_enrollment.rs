@@ -57,7 +57,7 @@ impl Enrollment {
 pub async fn run(app: &App, caller: &Caller) -> Result<Outcome, Failure<Refusal>> {
     let now = app.clock.now();
     let me = caller.signed_in().map_err(Failure::Unauthenticated)?;
-    let user = storage::find_by_id(app.database.write(), me.live.user.id).await?;
+    let user = storage::find_by_id(app.database.read(), me.live.user.id).await?;
     let user = user.filter(|user| user.totp_enabled_at.is_none()).ok_or(Failure::Refused(Refusal::AlreadyEnabled))?;
     let seed: Zeroizing<[u8; SEED_BYTES]> = Zeroizing::new(app.entropy.bytes());
     let invitation = totp::invitation(&*seed, &app.config.messages.product_name, account_name(&user))

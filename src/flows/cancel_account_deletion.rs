@@ -26,7 +26,7 @@ pub async fn run(app: &App, caller: &Caller) -> Result<users::Model, Failure<Ref
     let mut change = Change::begin(app, caller, now).await?;
     let Some(user) = deletions::cancel(change.db(), id, now).await? else {
         change.abandon().await?;
-        let user = storage::find_by_id(app.database.write(), id).await?;
+        let user = storage::find_by_id(app.database.read(), id).await?;
         return user.ok_or(Failure::Unauthenticated(Reason::SessionEnded));
     };
     change.tell(Kind::DeletionCancelled, id);

@@ -218,6 +218,6 @@ async fn finish(app: &App, change: Change<'_>, before: users::Model, cancelled: 
         // Nothing waits for its code any more; this only lets its page say so.
         let _ = app.challenges.exhaust(id, app.clock.now()).await;
     }
-    let user = user_storage::find_by_id(app.database.write(), before.id).await?.unwrap_or(before);
+    let user = user_storage::find_by_id(app.database.read(), before.id).await?.unwrap_or(before);
     Ok(Outcome { user, cancelled })
 }

@@ -126,7 +126,7 @@ async fn ask(app: &App, caller: &Caller, me: &SignedIn, input: Input, now: Times
         // It proves nothing any more, for another one waits; this only lets its page say so.
         let _ = app.challenges.exhaust(replaced, now).await;
     }
-    let user = storage::find_by_id(app.database.write(), user.id).await?.unwrap_or(user);
+    let user = storage::find_by_id(app.database.read(), user.id).await?.unwrap_or(user);
     Ok(Outcome { user, challenge })
 }
 

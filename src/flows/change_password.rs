@@ -66,7 +66,7 @@ pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<Outcome, Fa
         Proof::Locked { until } => return Err(Failure::Refused(Refusal::Locked { until, now })),
     };
     attempt_counters::clear(app.database.write(), counter.counted().kind, counter.counted().key).await?;
-    let user = storage::find_by_id(app.database.write(), me.live.user.id).await?.ok_or(Failure::Refused(Refusal::CredentialsInvalid))?;
+    let user = storage::find_by_id(app.database.read(), me.live.user.id).await?.ok_or(Failure::Refused(Refusal::CredentialsInvalid))?;
     let old_hash = user.password_hash.clone().ok_or(Failure::Refused(Refusal::CredentialsInvalid))?;
     if Password::parse(&input.current, 1, rules.max_length).is_ok_and(|current| current == new) {
         return Err(Failure::Refused(Refusal::Unchanged));

@@ -145,7 +145,7 @@ async fn tell_locked(app: &App, caller: &Caller, holder: Holder<'_>, until: Time
 
 async fn check_recovery_code<R>(app: &App, user: &users::Model, code: &str) -> Result<Result<Checked, Refusal>, Failure<R>> {
     let Some(hash) = RecoveryCode::parse(code).map(|code| code.hash(user.id)) else { return Ok(Err(Refusal::Wrong)) };
-    let right = user.totp_enabled_at.is_some() && recovery_codes::is_unused(app.database.write(), user.id, &hash).await?;
+    let right = user.totp_enabled_at.is_some() && recovery_codes::is_unused(app.database.read(), user.id, &hash).await?;
     Ok(if right { Ok(Checked::RecoveryCode { hash }) } else { Err(Refusal::Wrong) })
 }
 

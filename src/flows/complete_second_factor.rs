@@ -201,7 +201,7 @@ async fn check(
     given: &Given,
     now: Timestamp,
 ) -> Result<Result<(users::Model, Checked), Wrong>, Failure<Refusal>> {
-    let user = storage::find_by_id(app.database.write(), attempt.user_id).await?.ok_or(Failure::Refused(Refusal::TokenInvalid))?;
+    let user = storage::find_by_id(app.database.read(), attempt.user_id).await?.ok_or(Failure::Refused(Refusal::TokenInvalid))?;
     let known_device = find_device(app, caller, Some(user.id)).await?;
     let holder = Holder { user: &user, known_device: known_device.as_ref(), event_type: "login" };
     let typed = match given {

@@ -102,6 +102,6 @@ async fn enable(app: &App, caller: &Caller, code: &str, now: Timestamp) -> Resul
     }
     change.commit().await?;
     begin::forget(app, user.id, now).await;
-    let user = user_storage::find_by_id(app.database.write(), user.id).await?.unwrap_or(user);
+    let user = user_storage::find_by_id(app.database.read(), user.id).await?.unwrap_or(user);
     Ok(Outcome { user, recovery_codes })
 }

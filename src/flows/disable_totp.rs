@@ -42,5 +42,5 @@ pub async fn run(app: &App, caller: &Caller) -> Result<users::Model, Failure<Ref
         change.send(message);
     }
     change.commit().await?;
-    Ok(user_storage::find_by_id(app.database.write(), user.id).await?.unwrap_or(user))
+    Ok(user_storage::find_by_id(app.database.read(), user.id).await?.unwrap_or(user))
 }

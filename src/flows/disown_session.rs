@@ -41,12 +41,12 @@ pub async fn run(app: &App, caller: &Caller, token: &str) -> Result<Uuid, Failur
 async fn disown(app: &App, caller: &Caller, token: &str, now: Timestamp) -> Result<Uuid, Failure<Refusal>> {
     let link = proof::find_link(app, token, Purpose::DisownSession, now).await?;
     let (Some(session_id), Some(user_id)) = about(&link) else { return Err(Failure::Refused(Refusal::TokenInvalid)) };
-    let user = users::find_by_id(app.database.write(), user_id).await?.ok_or(Failure::Refused(Refusal::TokenInvalid))?;
+    let user = users::find_by_id(app.database.read(), user_id).await?.ok_or(Failure::Refused(Refusal::TokenInvalid))?;
     // Not its age, but whose mail it was in: an address that was given up since has no say any more.
     if !(ProvedContact { channel: Channel::Email, contact: &link.contact, since: now }).speaks_for(&user) {
         return Err(Failure::Refused(Refusal::TokenInvalid));
     }
-    let session = sessions::find_of_user(app.database.write(), user_id, session_id).await?;
+    let session = sessions::find_of_user(app.database.read(), user_id, session_id).await?;
     // Since a new password, who signs in there is somebody who knows it.
     let device = session.and_then(|session| session.known_device_id).filter(|_| counts_proof_since(&user, link.created_at));
     let proof = Proof::Link(link);

@@ -119,7 +119,7 @@ pub async fn run(app: &App, caller: &Caller, given: Given) -> Result<Outcome, Fa
     let me = caller.signed_in().map_err(Failure::Unauthenticated)?;
     app.rate_limits.take(Rule::SignInPerIp, &ip_subject(caller.ip), now).await?;
     // Fresh, for the cached row may be older than the last change of factor or password.
-    let user = user_storage::find_by_id(app.database.write(), me.live.user.id).await?;
+    let user = user_storage::find_by_id(app.database.read(), me.live.user.id).await?;
     let user = user.ok_or(Failure::Unauthenticated(Reason::SessionEnded))?;
     if user.totp_enabled_at.is_some() && matches!(given, Given::Password(_)) {
         // Where the second step is on, a password is less than what is asked for.
@@ -203,7 +203,7 @@ async fn check_own_code(
     if challenge.subject != Some(me.live.session.id) {
         return Err(unknown());
     }
-    let user = user_storage::find_by_id(app.database.write(), me.live.user.id).await?.ok_or_else(unknown)?;
+    let user = user_storage::find_by_id(app.database.read(), me.live.user.id).await?.ok_or_else(unknown)?;
     let wanted = (challenge.channel, challenge.contact.clone());
     if !reauthentication_methods::code_channels(app, &user).await?.contains(&wanted) {
         return Err(Failure::Refused(Refusal::MethodDisabled));
@@ -284,8 +284,8 @@ async fn make_recent(
     change.audit(Entry::success("reauthentication", Category::Authentication, Some(user_id)).in_session(me.live.session.id));
     change.commit().await?;
     let ended = || Failure::Unauthenticated(Reason::SessionEnded);
-    let session = sessions::find_by_id(app.database.write(), me.live.session.id).await?.ok_or_else(ended)?;
-    let user = user_storage::find_by_id(app.database.write(), user_id).await?.ok_or_else(ended)?;
+    let session = sessions::find_by_id(app.database.read(), me.live.session.id).await?.ok_or_else(ended)?;
+    let user = user_storage::find_by_id(app.database.read(), user_id).await?.ok_or_else(ended)?;
     if session.token_delivery == TokenDelivery::Body {
         let next = refresh_session::fresh(app, &session);
         if let Some(outcome) = refresh_session::replace(app, caller, (&session, &user), &next, Branches::Yes, now).await? {
@@ -319,7 +319,7 @@ pub async fn prove<R>(
     now: Timestamp,
 ) -> Result<Proof, Failure<R>> {
     // Fresh, for the cached row may be older than the last change of password.
-    let user = user_storage::find_by_id(app.database.write(), me.live.user.id)
+    let user = user_storage::find_by_id(app.database.read(), me.live.user.id)
         .await?
         .unwrap_or_else(|| entity::users::Model::clone(&me.live.user));
     let device = match me.live.session.known_device_id {

@@ -76,7 +76,7 @@ async fn remove(app: &App, caller: &Caller, me: &SignedIn, now: Timestamp) -> Re
         change.tell(Kind::Updated, before.id);
     }
     change.commit().await?;
-    Ok(storage::find_by_id(app.database.write(), before.id).await?.unwrap_or(before))
+    Ok(storage::find_by_id(app.database.read(), before.id).await?.unwrap_or(before))
 }
 
 /// How somebody can sign in as it is.

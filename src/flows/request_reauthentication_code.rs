@@ -35,7 +35,7 @@ pub async fn run(app: &App, caller: &Caller, channel: Channel) -> Result<Challen
     let me = caller.signed_in().map_err(Failure::Unauthenticated)?;
     let session_id = me.live.session.id;
     // Fresh, for the cached row may be older than the last change of password.
-    let user = storage::find_by_id(app.database.write(), me.live.user.id).await?;
+    let user = storage::find_by_id(app.database.read(), me.live.user.id).await?;
     let user = user.ok_or(Failure::Refused(Refusal::MethodDisabled))?;
     let Some(target) = reauthentication_methods::code_channels(app, &user).await?.into_iter().find(|(offered, _)| *offered == channel)
     else {

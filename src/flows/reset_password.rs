@@ -137,7 +137,7 @@ async fn check(app: &App, caller: &Caller, given: Given, now: Timestamp) -> Resu
 
 async fn reset(app: &App, caller: &Caller, proof: &Proof, new: Password, now: Timestamp) -> Result<Outcome, Failure<Refusal>> {
     let gone = || Failure::Refused(Refusal::Proof(proof.gone()));
-    let user = storage::find_by_id(app.database.write(), proof.user_id().unwrap_or_default()).await?;
+    let user = storage::find_by_id(app.database.read(), proof.user_id().unwrap_or_default()).await?;
     let user = user.filter(|user| proof.speaks_for(user)).ok_or_else(gone)?;
     if let Some(refusal) = refused_by_status(user.status) {
         return Err(Failure::Refused(Refusal::Account(refusal)));

@@ -32,7 +32,7 @@ pub async fn one(app: &App, caller: &Caller, session_id: &str) -> Result<user_se
     let id = Uuid::try_parse(session_id).map_err(|_| not_found())?;
     sessions::find_of_user(app.database.read(), me.live.user.id, id).await?.ok_or_else(not_found)?;
     revoke(app, caller, me, Which::One(id)).await?;
-    sessions::find_of_user(app.database.write(), me.live.user.id, id).await?.ok_or_else(not_found)
+    sessions::find_of_user(app.database.read(), me.live.user.id, id).await?.ok_or_else(not_found)
 }
 
 /// Ends all sessions of the caller but the one of the request, and returns which those were.

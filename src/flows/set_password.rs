@@ -46,7 +46,7 @@ pub async fn run(app: &App, caller: &Caller, new_password: &str) -> Result<Outco
     let new = Password::parse(new_password, rules.min_length, rules.max_length)
         .map_err(|refusal| Failure::Refused(Refusal::Password(refusal)))?;
     app.rate_limits.take(Rule::SignInPerIp, &ip_subject(caller.ip), now).await?;
-    let user = storage::find_by_id(app.database.write(), me.live.user.id).await?;
+    let user = storage::find_by_id(app.database.read(), me.live.user.id).await?;
     let Some(user) = user.filter(|user| user.password_hash.is_none()) else {
         let entry = Entry::failure("password_set", Category::Security, Some(me.live.user.id), "METHOD_DISABLED");
         change::record(app, caller, vec![entry.in_session(me.live.session.id)], now).await?;

@@ -57,7 +57,7 @@ pub async fn run(
     now: Timestamp,
 ) -> Result<Outcome, Failure<Refusal>> {
     let gone = || Failure::Refused(Refusal::Proof(proof.gone()));
-    let user = storage::find_by_id(app.database.write(), proof.user_id().unwrap_or_default()).await?;
+    let user = storage::find_by_id(app.database.read(), proof.user_id().unwrap_or_default()).await?;
     let user = user.filter(|user| proof.contact().speaks_for(user)).ok_or_else(gone)?;
     let known_device = find_device(app, caller, Some(user.id)).await?;
     let amr = &["otp"];

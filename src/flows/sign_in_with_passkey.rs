@@ -71,7 +71,7 @@ async fn sign_in(
     now: Timestamp,
 ) -> Result<Outcome, Failure<Refusal>> {
     let gone = || Failure::Refused(Refusal::Passkey(asserted.gone()));
-    let user = storage::find_by_id(app.database.write(), asserted.user_id()).await?.ok_or_else(gone)?;
+    let user = storage::find_by_id(app.database.read(), asserted.user_id()).await?.ok_or_else(gone)?;
     let known_device = find_device(app, caller, Some(user.id)).await?;
     // Both factors were given: nothing more is asked for, whatever it looks like.
     let looks = SignIn { user: &user, known_device: known_device.as_ref(), failures: Failures::Irrelevant };

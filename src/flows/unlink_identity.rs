@@ -59,5 +59,5 @@ pub async fn run(app: &App, caller: &Caller, identity_id: &str) -> Result<users:
     change.tell(Kind::IdentityChanged, user.id);
     change.audit(Entry::success("identity_unlinked", Category::Security, Some(user.id)).in_session(me.live.session.id).with(about));
     change.commit().await?;
-    Ok(user_storage::find_by_id(app.database.write(), user.id).await?.unwrap_or(user))
+    Ok(user_storage::find_by_id(app.database.read(), user.id).await?.unwrap_or(user))
 }

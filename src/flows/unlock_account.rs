@@ -29,7 +29,7 @@ pub async fn run(app: &App, caller: &Caller, token: &str) -> Result<(), Failure<
 async fn end_lock(app: &App, caller: &Caller, token: &str, now: Timestamp) -> Result<(), Failure<Refusal>> {
     let proof = Proof::Link(proof::find_link(app, token, Purpose::Unlock, now).await?);
     let gone = || Failure::Refused(proof.gone());
-    let user = users::find_by_id(app.database.write(), proof.user_id().unwrap_or_default()).await?.ok_or_else(gone)?;
+    let user = users::find_by_id(app.database.read(), proof.user_id().unwrap_or_default()).await?.ok_or_else(gone)?;
     // Not its age: a changed password is no reason to leave its owner locked out.
     if !(users::ProvedContact { since: now, ..proof.contact() }).speaks_for(&user) {
         return Err(gone());

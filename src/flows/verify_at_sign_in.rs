@@ -96,7 +96,7 @@ pub async fn finish(
     let known_device = find_device(app, caller, Some(user_id)).await?;
     let by = ProvedContact { channel: contact.0, contact: contact.1, since: challenge.created_at };
     let (login_method, amr) = (LoginMethod::Password, &["pwd", "otp"]);
-    let before = storage::find_by_id(app.database.write(), user_id).await?.ok_or_else(gone)?;
+    let before = storage::find_by_id(app.database.read(), user_id).await?.ok_or_else(gone)?;
     let first = FirstFactor {
         user: &before,
         known_device: known_device.as_ref(),

@@ -17,7 +17,7 @@ use super::{
 };
 
 /// So many are looked up by their ids.
-const FEW: usize = 500;
+const FEW: usize = 100;
 
 /// Which users a list shows.
 #[derive(Clone, Debug, Default)]
