@@ -319,9 +319,8 @@ pub async fn prove<R>(
     now: Timestamp,
 ) -> Result<Proof, Failure<R>> {
     // Fresh, for the cached row may be older than the last change of password.
-    let user = user_storage::find_by_id(app.database.read(), me.live.user.id)
-        .await?
-        .unwrap_or_else(|| entity::users::Model::clone(&me.live.user));
+    let user =
+        user_storage::find_by_id(app.database.read(), me.live.user.id).await?.unwrap_or_else(|| entity::users::Model::clone(&me.live.user));
     let device = match me.live.session.known_device_id {
         Some(id) => known_devices::find_by_id(app.database.read(), id).await?,
         None => None,
