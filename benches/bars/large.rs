@@ -196,7 +196,9 @@ pub async fn measure(backing: &Backing, report: &mut Report) {
         }
     }
     let mut scans = sequential_scans(&places[1]).await;
-    scans.iter_mut().for_each(|(table, count)| *count -= before[table]);
+    for (table, count) in &mut scans {
+        *count -= before[table];
+    }
     scans.retain(|_, count| *count > 0);
     report.add(Row {
         what: format!("sequential scans with {} users meanwhile, those of jobs too", grouped(many)),

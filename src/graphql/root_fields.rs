@@ -217,7 +217,7 @@ impl RootField {
 
     /// Whether the error is this field's refusal.
     pub fn is_at(&self, error: &ServerError) -> bool {
-        matches!(error.path.as_slice(), [async_graphql::PathSegment::Field(key)] if *key == self.key.to_string())
+        matches!(error.path.as_slice(), [async_graphql::PathSegment::Field(key)] if self.key.as_str() == key)
     }
 }
 

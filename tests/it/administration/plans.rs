@@ -183,7 +183,7 @@ async fn no_list_reads_a_table_from_end_to_end() {
     assert_eq!(names, ["Person 12999", "Person 12998", "Person 12997"]);
     // What a connection did is counted when it closes, at the latest.
     database.close().await.unwrap();
-    flows_read_no_table_from_end_to_end(gateway).await;
+    Box::pin(flows_read_no_table_from_end_to_end(gateway)).await;
 }
 
 /// One number, or more, of the statistics of PostgreSQL.
