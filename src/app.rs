@@ -288,7 +288,7 @@ impl App {
     }
 
     fn start_tasks(self: &Arc<Self>, supervisor: &Supervisor) -> Result<(), StartError> {
-        let sinks = Sinks::from_settings(&self.config)?;
+        let sinks = sinks(&self.config)?;
         let courier = Courier::new(Parts {
             database: self.database.clone(),
             clock: self.clock.clone(),
@@ -378,6 +378,11 @@ impl App {
             self.signing_keys.forget_retired(self.database.write(), now).await?;
         }
     }
+}
+
+/// Who sends messages, as the settings have it.
+pub fn sinks(config: &Config) -> Result<Sinks, StartError> {
+    Ok(Sinks::from_settings(config)?)
 }
 
 /// The texts of messages as the settings have them; reads files of the deployment's own.

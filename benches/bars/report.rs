@@ -99,9 +99,9 @@ impl Report {
     pub fn write(&self, path: &Path) {
         let page = format!(
             "# Benchmarks\n\n\
-             `scripts/bench` wrote this page. It builds the program with release speed (profile `bench`: without link-time optimization), starts it on\n\
-             throwaway data, embedded and on throwaway PostgreSQL and Redis, and measures it over its public API. Client, servers and program share\n\
-             the machine's cores, so ratios and bars matter more than the other figures. `scripts/bench start|reads|sign-ins|passkeys|revocation|subscribers|timing|avatars|large`\n\
+             `scripts/bench` wrote this page. It builds the program as it is released, starts it on throwaway data, embedded\n\
+             and on throwaway PostgreSQL and Redis, and measures it over its public API. Client, servers and program share the machine's cores,\n\
+             so ratios and bars matter more than the other figures. `scripts/bench start|reads|sign-ins|passkeys|revocation|subscribers|timing|avatars|large`\n\
              runs one part alone and writes nothing; the exit status says whether every bar held. The throwaway PostgreSQL does not wait for its disk\n\
              (`fsync=off`), as in the tests.\n\n\
              {}\n\

@@ -42,6 +42,7 @@ pub const STEPS: &[Step] = &[
     step!("0008_audit"),
     step!("0009_risk"),
     step!("0010_machine_tokens"),
+    step!("0011_covered_searches"),
 ];
 
 const HISTORY: &str = include_str!("../history.sql");

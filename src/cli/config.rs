@@ -6,7 +6,7 @@ use clap::Subcommand;
 
 use super::{fail, fail_with, say};
 use crate::{
-    app::renderer,
+    app::{renderer, sinks},
     config::{Config, Sources, reference},
 };
 
@@ -38,9 +38,11 @@ pub fn run(command: &Command, sources: &Sources) -> ExitCode {
         Err(problems) => fail_with(problems),
         Ok(config) => {
             if matches!(command, Command::Check) {
-                // The one setting that names files of which each has to be read to know that the start will go well.
-                if let Err(problem) = renderer(&config) {
-                    return fail(problem);
+                // What only those who use it can judge: a sender by its grammar, and files of which each has to be read.
+                let judged = [sinks(&config).err(), renderer(&config).err()];
+                let problems: Vec<String> = judged.into_iter().flatten().map(|problem| problem.to_string()).collect();
+                if !problems.is_empty() {
+                    return fail(problems.join("\n"));
                 }
                 config.warnings().iter().for_each(|warning| say(format_args!("warning: {warning}")));
                 say("the settings are good");

@@ -6,7 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{fail, say};
 use crate::{
-    app::App,
+    app::{App, sinks},
     clock::Clock,
     config::{Config, Mode},
     entropy::Entropy,
@@ -27,6 +27,10 @@ pub async fn run(mut config: Config) -> ExitCode {
         Err(error) => return fail(format_args!("cannot listen to signals: {error}")),
     };
     if let Err(problem) = config.prepare(&Entropy::system()) {
+        return fail(problem);
+    }
+    // Before the database is touched, like every other setting.
+    if let Err(problem) = sinks(&config) {
         return fail(problem);
     }
     for warning in config.warnings() {

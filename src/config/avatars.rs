@@ -65,6 +65,12 @@ impl Avatars {
         if !is_prefix(&prefix) {
             reader.problem("avatars.s3_prefix", "must be names of letters, digits, `-`, `_` and `.`, with `/` between them");
         }
+        if bucket.as_deref().is_some_and(|bucket| !is_bucket(bucket)) {
+            reader.problem("avatars.s3_bucket", "must be 3 to 63 lower-case letters, digits, `-` and `.`, as S3 names buckets");
+        }
+        if region.is_empty() || !region.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            reader.problem("avatars.s3_region", "must be letters, digits and `-`");
+        }
         if !(64 * 1024..=8 * 1024 * 1024).contains(&max_bytes) {
             reader.problem("avatars.max_bytes", "must be from 65536 to 8388608");
         }
@@ -82,6 +88,14 @@ impl Avatars {
 /// Also where its file was replaced by a newer one since it started.
 fn this_program() -> PathBuf {
     if cfg!(target_os = "linux") { PathBuf::from("/proc/self/exe") } else { std::env::current_exe().unwrap_or_else(|_| "postern".into()) }
+}
+
+fn is_bucket(text: &str) -> bool {
+    (3..=63).contains(&text.len())
+        && !text.contains("..")
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.'))
+        && text.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && text.ends_with(|last: char| last.is_ascii_alphanumeric())
 }
 
 fn is_prefix(text: &str) -> bool {

@@ -32,8 +32,10 @@ pub struct Expected<'a> {
     pub client_id: &'a str,
     /// What was sent along with the person.
     pub nonce: &'a str,
-    /// When the person must have proved themselves there, if it tells.
+    /// When the person must have proved themselves there.
     pub authenticated_since: Option<Timestamp>,
+    /// Whether it has to tell when that was: who is asked for `max_age` must (OpenID Connect Core 3.1.2.1).
+    pub must_tell_when: bool,
 }
 
 /// How a provider signs.
@@ -208,8 +210,10 @@ impl IdClaims {
         holds("iat", self.iat < now + leeway)?;
         holds("nbf", self.nbf.is_none_or(|nbf| nbf < now + leeway))?;
         holds("nonce", self.nonce.as_deref().is_some_and(|nonce| constant_time_eq(nonce.as_bytes(), expected.nonce.as_bytes())))?;
-        let since = expected.authenticated_since.map(seconds);
-        holds("auth_time", since.zip(self.auth_time).is_none_or(|(since, at)| at > since - leeway))?;
+        if let Some(since) = expected.authenticated_since.map(seconds) {
+            let is_fresh = |at: f64| at > since - leeway && at < now + leeway;
+            holds("auth_time", self.auth_time.map_or(!expected.must_tell_when, is_fresh))?;
+        }
         holds("sub", !self.sub.is_empty() && self.sub.len() <= LONGEST_SUBJECT && !self.sub.chars().any(char::is_control))
     }
 }

@@ -122,6 +122,7 @@ async fn listen(
         client_id: &provider.settings.client_id,
         nonce: &trip.nonce,
         authenticated_since: (trip.intent == Intent::Reauthenticate).then(|| now - app.config.sessions.recent),
+        must_tell_when: provider.knows_max_age(),
     };
     let claims = verify(provider, &document, &granted, expected, (now, until)).await?;
     let person = person(provider, &document, &granted, &claims, until).await?;

@@ -2,11 +2,17 @@
 //!
 //! Due messages are leased a few at a time, attempted in parallel, and ended or given back. A ring after a commit wakes it, and a tick finds
 //! what nobody rang for: retries, and messages whose instance was killed. Every instance has one; the leases keep them from doing the same twice.
+//! Retries have half of the room at most: where a server is long about some recipients, everybody else's first attempt does not wait for them.
 
 mod attempt;
 mod sinks;
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::FutureExt;
 use tokio::task::JoinSet;
@@ -18,7 +24,11 @@ use crate::{
     crypto::secret_box::SecretBox,
     entropy::Entropy,
     outbound::{bell::Bell, render::Renderer},
-    storage::{database::Database, error::StorageError, messages},
+    storage::{
+        database::Database,
+        error::StorageError,
+        messages::{self, Which},
+    },
 };
 
 /// How the courier works.
@@ -37,15 +47,18 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// What one attempt may take, wherever it goes.
+    /// What each half of an attempt may take, wherever it goes: until it is taken, and until it has been.
     pub const ATTEMPT: Duration = Duration::from_secs(20);
 }
+
+/// Two halves of an attempt, the wait for its turn between them, and a while to write down what came of it.
+const LEASE: Duration = Duration::from_secs(75);
 
 impl Default for Pace {
     fn default() -> Self {
         Self {
             concurrency: 8,
-            lease: Duration::from_mins(1),
+            lease: LEASE,
             tick: Duration::from_secs(1),
             retry_for: Duration::from_hours(24),
             flush: Duration::from_secs(5),
@@ -88,9 +101,17 @@ impl Courier {
     /// Delivers until `shutdown`, then what is due by then, for as long as the pace allows. What is left stays for the next start or
     /// another instance. Neither a database that is away nor a panic ends it.
     pub async fn run(self, shutdown: CancellationToken) {
-        let mut attempts = JoinSet::new();
+        let mut attempts = Attempts::default();
         let mut why = Why::Perhaps;
+        let mut looked_for_all = Instant::now();
         while !shutdown.is_cancelled() {
+            // However often it rings, what nobody rings for has its turn.
+            if looked_for_all.elapsed() >= self.0.pace.tick {
+                why = Why::Perhaps;
+            }
+            if why == Why::Perhaps {
+                looked_for_all = Instant::now();
+            }
             let looked = AssertUnwindSafe(self.start_due(&mut attempts, why)).catch_unwind().await;
             let started = match looked {
                 Ok(Ok(started)) => Some(started),
@@ -115,17 +136,16 @@ impl Courier {
             why = self.wait(&mut attempts, started, &shutdown).await;
         }
         if tokio::time::timeout(self.0.pace.flush, self.drain(&mut attempts)).await.is_err() {
-            tracing::warn!(messages = attempts.len(), "shutdown did not wait for all messages");
+            tracing::warn!(messages = attempts.running.len(), "shutdown did not wait for all messages");
         }
     }
 
     /// Waits for a reason to look again.
-    async fn wait(&self, attempts: &mut JoinSet<()>, started: Started, shutdown: &CancellationToken) -> Why {
+    async fn wait(&self, attempts: &mut Attempts, started: Started, shutdown: &CancellationToken) -> Why {
         let mut tick = std::pin::pin!(tokio::time::sleep(self.0.pace.tick));
         loop {
             tokio::select! {
-                Some(ended) = attempts.join_next() => {
-                    note(ended);
+                true = attempts.next_end() => {
                     if started.more_may_wait {
                         return Why::Perhaps;
                     }
@@ -139,26 +159,25 @@ impl Courier {
 
     /// Delivers everything that is due now and returns how many attempts that took.
     pub async fn deliver_due(&self) -> Result<usize, StorageError> {
-        self.drain(&mut JoinSet::new()).await
+        self.drain(&mut Attempts::default()).await
     }
 
-    async fn drain(&self, attempts: &mut JoinSet<()>) -> Result<usize, StorageError> {
+    async fn drain(&self, attempts: &mut Attempts) -> Result<usize, StorageError> {
         let mut count = 0;
         loop {
             count += self.start_due(attempts, Why::Perhaps).await?.count;
-            let Some(ended) = attempts.join_next().await else { return Ok(count) };
-            note(ended);
+            if !attempts.next_end().await {
+                return Ok(count);
+            }
         }
     }
 
     /// Leases as many due messages as there is room for and starts their attempts.
-    async fn start_due(&self, attempts: &mut JoinSet<()>, why: Why) -> Result<Started, StorageError> {
-        while let Some(ended) = attempts.try_join_next() {
-            note(ended);
-        }
+    async fn start_due(&self, attempts: &mut Attempts, why: Why) -> Result<Started, StorageError> {
+        attempts.note_ended();
         let Parts { database, clock, pace, .. } = &*self.0;
-        let room = pace.concurrency.saturating_sub(attempts.len());
         let now = clock.now();
+        let mut room = pace.concurrency.saturating_sub(attempts.running.len());
         if room == 0 {
             return Ok(Started { count: 0, more_may_wait: true });
         }
@@ -166,13 +185,27 @@ impl Courier {
         if why == Why::Perhaps && messages::find_next_due_at(database.read()).await?.is_none_or(|due| due > now) {
             return Ok(Started { count: 0, more_may_wait: false });
         }
-        let leased = messages::lease_due(database.write(), now, now + pace.lease, u64::try_from(room).unwrap_or(1)).await?;
-        let count = leased.len();
-        for message in leased {
-            let parts = Arc::clone(&self.0);
-            attempts.spawn(async move { attempt::run(&parts, message).await });
+        let retries = (pace.concurrency / 2).max(1).saturating_sub(attempts.retries());
+        // Nobody rings for retries.
+        let kinds: &[_] =
+            if why == Why::Rung { &[(Which::New, usize::MAX)] } else { &[(Which::New, usize::MAX), (Which::Attempted, retries)] };
+        let mut started = Started { count: 0, more_may_wait: false };
+        for (which, most) in kinds {
+            let limit = room.min(*most);
+            if limit == 0 {
+                started.more_may_wait = true;
+                continue;
+            }
+            let until = now + pace.lease;
+            let leased = messages::lease_due(database.write(), *which, now, until, u64::try_from(limit).unwrap_or(1)).await?;
+            started.more_may_wait |= leased.len() == limit;
+            started.count += leased.len();
+            room -= leased.len().min(room);
+            for message in leased {
+                attempts.start(&self.0, message);
+            }
         }
-        Ok(Started { count, more_may_wait: count == room })
+        Ok(started)
     }
 }
 
@@ -192,11 +225,55 @@ struct Started {
     more_may_wait: bool,
 }
 
+/// What is attempted right now.
+#[derive(Default)]
+struct Attempts {
+    running: JoinSet<()>,
+    /// Those that are not the first of their message.
+    again: HashSet<tokio::task::Id>,
+}
+
+impl Attempts {
+    fn start(&mut self, parts: &Arc<Parts>, message: entity::messages::Model) {
+        let (parts, is_first) = (Arc::clone(parts), message.attempts <= 1);
+        let started = self.running.spawn(async move { attempt::run(&parts, message).await });
+        if !is_first {
+            self.again.insert(started.id());
+        }
+    }
+
+    fn retries(&self) -> usize {
+        self.again.len()
+    }
+
+    /// Waits for one to end; false where none runs.
+    async fn next_end(&mut self) -> bool {
+        let ended = self.running.join_next_with_id().await;
+        self.note(ended)
+    }
+
+    fn note_ended(&mut self) {
+        while let ended @ Some(_) = self.running.try_join_next_with_id() {
+            self.note(ended);
+        }
+    }
+
+    fn note(&mut self, ended: Option<Result<(tokio::task::Id, ()), tokio::task::JoinError>>) -> bool {
+        match ended {
+            None => return false,
+            Some(Ok((id, ()))) => self.again.remove(&id),
+            Some(Err(error)) => {
+                note(&error);
+                self.again.remove(&error.id())
+            }
+        };
+        true
+    }
+}
+
 /// A panicked attempt leaves its lease to run out; the message is tried again then.
-fn note(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
+fn note(error: &tokio::task::JoinError) {
+    if error.is_panic() {
         tracing::error!("the delivery of a message panicked");
     }
 }

@@ -162,14 +162,20 @@ impl Provider {
                 .append_pair("nonce", errand.nonce)
                 .append_pair("code_challenge", challenge)
                 .append_pair("code_challenge_method", "S256");
-            match (self.settings.kind, errand.max_age) {
-                (ProviderKind::Apple, _) => drop(query.append_pair("response_mode", "form_post")),
-                // The others do not know it.
-                (ProviderKind::Oidc | ProviderKind::Line, Some(age)) => drop(query.append_pair("max_age", &age.as_secs().to_string())),
-                (ProviderKind::Oidc | ProviderKind::Line, None) | (ProviderKind::Google, _) => {}
+            if self.settings.kind == ProviderKind::Apple {
+                query.append_pair("response_mode", "form_post");
+            }
+            if let Some(age) = errand.max_age.filter(|_| self.knows_max_age()) {
+                query.append_pair("max_age", &age.as_secs().to_string());
             }
         }
         url
+    }
+
+    /// Whether it can be asked for a proof that is no older than so long, and then tells when that was given. Google and Apple cannot.
+    #[must_use]
+    pub const fn knows_max_age(&self) -> bool {
+        matches!(self.settings.kind, ProviderKind::Oidc | ProviderKind::Line)
     }
 
     /// Exchanges a code.

@@ -11,9 +11,12 @@ pub enum SendFailure {
     /// Later it may be.
     #[error("not delivered: {0}")]
     Later(String),
+    /// Nobody was asked: others were handed over all the time.
+    #[error("not delivered: others were before it all the time")]
+    NotItsTurn,
 }
 
-/// What a server says goes into the log and the database: short, and on one line.
+/// What went wrong on this side goes into the log and the database: short, and on one line.
 pub(super) fn one_line(cause: &dyn Display) -> String {
     cause.to_string().chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
 }

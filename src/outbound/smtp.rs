@@ -10,14 +10,17 @@ use std::{
 use entity::Timestamp;
 use lettre::{
     Address, Message,
+    address::Envelope,
     message::{
         Mailbox, MultiPart,
         header::{Header, HeaderName, HeaderValue},
     },
     transport::smtp::{
+        Error as SmtpError,
         authentication::{Credentials, Mechanism},
         client::{AsyncSmtpConnection, TlsParameters},
-        extension::ClientId,
+        commands::{Data, Mail as MailFrom, Rcpt},
+        extension::{ClientId, Extension, MailParameter},
         response::Category,
     },
 };
@@ -42,13 +45,15 @@ const MECHANISMS: &[Mechanism] = &[Mechanism::Plain, Mechanism::Login];
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MailSettingError {
     /// Not a URL of a mail server.
-    #[error("must be smtp://[user:password@]host[:port] or smtps://…")]
+    #[error("mail.url: must be smtp://[user:password@]host[:port] or smtps://…, and nothing after it")]
     Url,
     /// Not a sender.
-    #[error("the sender must be an address, or a name with an address: Postern <no-reply@example.com>")]
+    #[error(
+        "mail.from: must be an address, or a name with an address: Example <no-reply@example.com>; a name with a comma, a dot or brackets stands in quotes: \"Example, Inc.\" <no-reply@example.com>"
+    )]
     From,
     /// The certificates of this machine cannot be read.
-    #[error("TLS cannot be set up: {0}")]
+    #[error("mail.url: TLS cannot be set up: {0}")]
     Tls(String),
 }
 
@@ -135,33 +140,41 @@ impl Mailer {
         })
     }
 
-    /// Hands one mail to the server when it is its turn; returns when the server has taken it, or by the time-out. The turn lasts until the
-    /// caller has written that down.
+    /// Hands one mail to the server when it is its turn; returns when the server has taken it, or by the time-outs: one until the server would take
+    /// it, one for the turn, one for the mail itself. So a server that is long about one recipient holds up nobody else, and whoever waited does
+    /// not break off in the middle. The turn lasts until the caller has written down what came of it.
     pub async fn send(&self, mail: &Mail<'_>, turns: &Turns) -> Result<OwnedSemaphorePermit, SendFailure> {
         let message = self.compose(mail)?;
-        match tokio::time::timeout(self.timeout, self.hand_over(&message, turns)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(SendFailure::Later(format!("no answer within {} s", self.timeout.as_secs()))),
-        }
+        let mut connection = self.within_timeout(self.prepare(message.envelope())).await?;
+        let turn = turns.next().await?;
+        self.within_timeout(hand_over(&mut connection, &message)).await?;
+        self.parked().push(Parked { connection, since: Instant::now() });
+        Ok(turn)
     }
 
-    async fn hand_over(&self, message: &Message, turns: &Turns) -> Result<OwnedSemaphorePermit, SendFailure> {
+    async fn within_timeout<T>(&self, step: impl Future<Output = Result<T, SendFailure>> + Send) -> Result<T, SendFailure> {
+        let ended = tokio::time::timeout(self.timeout, step).await;
+        ended.unwrap_or_else(|_| Err(SendFailure::Later(format!("no answer within {} s", self.timeout.as_secs()))))
+    }
+
+    /// A connection on which the server would take a mail from here to there.
+    async fn prepare(&self, envelope: &Envelope) -> Result<AsyncSmtpConnection, SendFailure> {
         let mut connection = match self.take_parked().await {
             Some(connection) => connection,
             None => self.connect().await?,
         };
-        let turn = turns.next().await?;
-        match connection.send(message.envelope(), &message.formatted()).await {
-            Ok(_) => {
-                self.parked().push(Parked { connection, since: Instant::now() });
-                Ok(turn)
+        let mut parameters = Vec::new();
+        if envelope.to().iter().chain(envelope.from()).any(|address| !AsRef::<str>::as_ref(address).is_ascii()) {
+            if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
+                return Err(SendFailure::Refused("the server takes no addresses beyond ASCII".to_owned()));
             }
-            // 53z are about who we are to the server, which the operator can put right; the other 5yz are about this mail.
-            Err(error) if error.status().is_some_and(|code| error.is_permanent() && code.category != Category::Unspecified3) => {
-                Err(SendFailure::Refused(one_line(&error)))
-            }
-            Err(error) => Err(SendFailure::Later(one_line(&error))),
+            parameters.push(MailParameter::SmtpUtfEight);
         }
+        connection.command(MailFrom::new(envelope.from().cloned(), parameters)).await.map_err(|error| failure(&error))?;
+        for recipient in envelope.to() {
+            connection.command(Rcpt::new(recipient.clone(), Vec::new())).await.map_err(|error| failure(&error))?;
+        }
+        Ok(connection)
     }
 
     async fn take_parked(&self) -> Option<AsyncSmtpConnection> {
@@ -178,7 +191,7 @@ impl Mailer {
     }
 
     async fn connect(&self) -> Result<AsyncSmtpConnection, SendFailure> {
-        let later = |error: &dyn fmt::Display| SendFailure::Later(one_line(error));
+        let later = |error: &std::io::Error| SendFailure::Later(one_line(error));
         let address = (self.host.as_str(), self.port);
         let mut connection = match &self.protection {
             Protection::Wrapped(tls) => {
@@ -191,15 +204,15 @@ impl Mailer {
                 AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.hello).await
             }
         }
-        .map_err(|error| later(&error))?;
+        .map_err(|error| not_yet(&error))?;
         match &self.protection {
             Protection::Required(tls) => connection.starttls(tls.clone(), &self.hello).await,
             Protection::Offered(tls) if connection.can_starttls() => connection.starttls(tls.clone(), &self.hello).await,
             Protection::Wrapped(_) | Protection::Offered(_) => Ok(()),
         }
-        .map_err(|error| later(&error))?;
+        .map_err(|error| not_yet(&error))?;
         if let Some(credentials) = &self.credentials {
-            connection.auth(MECHANISMS, credentials).await.map_err(|error| later(&error))?;
+            connection.auth(MECHANISMS, credentials).await.map_err(|error| not_yet(&error))?;
         }
         Ok(connection)
     }
@@ -222,6 +235,43 @@ impl Mailer {
         }
         .map_err(|error| refused(&error))
     }
+}
+
+async fn hand_over(connection: &mut AsyncSmtpConnection, message: &Message) -> Result<(), SendFailure> {
+    connection.command(Data).await.map_err(|error| failure(&error))?;
+    // Quoted-printable and encoded words: no byte of it is beyond ASCII.
+    connection.message(&message.formatted()).await.map_err(|error| failure(&error))?;
+    Ok(())
+}
+
+/// 53z are about who we are to the server, which the operator can put right; the other 5yz are about this mail.
+fn failure(error: &SmtpError) -> SendFailure {
+    if error.status().is_some_and(|code| error.is_permanent() && code.category != Category::Unspecified3) {
+        SendFailure::Refused(told(error))
+    } else {
+        not_yet(error)
+    }
+}
+
+fn not_yet(error: &SmtpError) -> SendFailure {
+    SendFailure::Later(told(error))
+}
+
+/// Of what the server said its codes alone (RFC 5321, RFC 3463): filters quote what they refuse, and a link or a code in it would stand in the log.
+fn told(error: &SmtpError) -> String {
+    let Some(code) = error.status() else {
+        return if error.is_response() { "the server's answer is none of SMTP".to_owned() } else { one_line(error) };
+    };
+    let said = error.to_string();
+    let enhanced = said.split(|c: char| !c.is_ascii_digit() && c != '.').find(|word| is_enhanced_code(word));
+    enhanced.map_or_else(|| format!("the server answered {code}"), |enhanced| format!("the server answered {code} {enhanced}"))
+}
+
+/// `5.7.1`: class, subject and detail.
+fn is_enhanced_code(word: &str) -> bool {
+    let parts: Vec<&str> = word.split('.').collect();
+    let [class, subject, detail] = parts[..] else { return false };
+    matches!(class, "2" | "4" | "5") && [subject, detail].iter().all(|part| (1..=3).contains(&part.len()))
 }
 
 /// `Auto-Submitted: auto-generated` (RFC 3834): no holiday answers, please.

@@ -7,9 +7,8 @@ use entity::{
 use sea_orm::{
     ActiveEnum,
     ActiveValue::{NotSet, Set},
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QueryResult, QuerySelect,
-    QueryTrait, Statement,
-    sea_query::{Expr, ExprTrait},
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QueryResult, QueryTrait,
+    Statement,
 };
 use uuid::Uuid;
 
@@ -17,6 +16,7 @@ use super::{
     batch::Batch,
     database::{Backend, Database},
     error::StorageError,
+    log_range,
 };
 
 /// Where a row stands in the log. Positions compare as events follow one another, also across a restore.
@@ -174,19 +174,8 @@ pub async fn list_between(
     until: Position,
     limit: u64,
 ) -> Result<Vec<Model>, StorageError> {
-    let place = || Expr::tuple([Expr::col(Column::Epoch), Expr::col(Column::Xid), Expr::col(Column::Seq)]);
-    let at = |position: Position| Expr::tuple([Expr::val(position.epoch), Expr::val(position.xid), Expr::val(position.seq)]);
-    let rows = Entity::find()
-        .apply_if(user_id, |query, user_id| query.filter(Column::UserId.eq(user_id)))
-        .filter(place().gt(at(after)))
-        .filter(place().lte(at(until)))
-        .order_by_asc(Column::Epoch)
-        .order_by_asc(Column::Xid)
-        .order_by_asc(Column::Seq)
-        .limit(limit)
-        .all(database.read())
-        .await?;
-    Ok(rows)
+    let query = Entity::find().apply_if(user_id, |query, user_id| query.filter(Column::UserId.eq(user_id)));
+    log_range::list(database, query, [Column::Epoch, Column::Xid, Column::Seq], (after, until), limit).await
 }
 
 #[derive(Debug, FromQueryResult)]
@@ -222,7 +211,10 @@ const READ_POSTGRES: &str = "WITH now AS MATERIALIZED (SELECT d.epoch AS current
     WHERE (epoch, xid, seq) > ($1, $2, $3) AND (epoch < now.current_epoch OR xid < now.oldest_xid OR xid >= $5) \
     ORDER BY epoch, xid, seq LIMIT $4) AS e ON true ORDER BY e.epoch, e.xid, e.seq";
 
-const READ_SQLITE: &str = "SELECT d.epoch AS current_epoch, 0 AS oldest_xid, 0 AS next_xid, \
+/// What follows in the same epoch is asked for by equal columns, for SQLite goes along the index no further (see `log_range`).
+pub(super) const READ_SQLITE: &str = "SELECT d.epoch AS current_epoch, 0 AS oldest_xid, 0 AS next_xid, \
     (SELECT coalesce(max(seq), 0) FROM user_audit_log) AS last_audit_seq, d.machine_tokens_version AS machine_tokens, e.* \
-    FROM deployment d LEFT JOIN (SELECT * FROM account_events WHERE (epoch, xid, seq) > (?, ?, ?) \
-    ORDER BY epoch, xid, seq LIMIT ?) AS e ON true ORDER BY e.epoch, e.xid, e.seq";
+    FROM deployment d LEFT JOIN ( \
+    SELECT * FROM (SELECT * FROM account_events WHERE epoch = ?1 AND xid = ?2 AND seq > ?3 ORDER BY seq LIMIT ?4) UNION ALL \
+    SELECT * FROM (SELECT * FROM account_events WHERE epoch > ?1 ORDER BY epoch, xid, seq LIMIT ?4) \
+    ORDER BY epoch, xid, seq LIMIT ?4) AS e ON true ORDER BY e.epoch, e.xid, e.seq";

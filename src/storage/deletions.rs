@@ -2,7 +2,7 @@
 
 use entity::{
     Timestamp, avatar_removals, messages,
-    users::{Column, Entity, Model, Role, Status},
+    users::{Column, Entity, Model, Status},
 };
 use sea_orm::{
     ActiveValue::Set,
@@ -47,7 +47,8 @@ pub async fn has_other_admin(db: &impl ConnectionTrait, id: Uuid) -> Result<bool
     let other = Entity::find()
         .select_only()
         .column(Column::Id)
-        .filter(Column::Role.eq(Role::Admin))
+        // Written out, so that the index of these alone is used.
+        .filter(Expr::cust("role = 'admin'"))
         .filter(Column::Status.eq(Status::Active))
         .filter(Column::DeletionScheduledAt.is_null())
         .filter(Column::Id.ne(id));

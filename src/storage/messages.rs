@@ -38,12 +38,17 @@ pub fn insert_later(batch: &mut Batch, message: Model) {
     batch.push(Write::Insert(Entity::insert(message.into_active_model()).into_query()));
 }
 
+/// Written out, so that the index of these alone is used: a value that comes later could be any.
+fn pending() -> Expr {
+    Expr::cust("state = 'pending'")
+}
+
 /// When the next message is due, if one waits.
 pub async fn find_next_due_at(db: &impl ConnectionTrait) -> Result<Option<Timestamp>, StorageError> {
     let next = Entity::find()
         .select_only()
         .column(Column::NextAttemptAt)
-        .filter(Column::State.eq(State::Pending))
+        .filter(pending())
         .order_by_asc(Column::NextAttemptAt)
         .into_tuple::<Timestamp>()
         .one(db)
@@ -53,17 +58,37 @@ pub async fn find_next_due_at(db: &impl ConnectionTrait) -> Result<Option<Timest
 
 /// How many messages wait.
 pub async fn count_pending(db: &impl ConnectionTrait) -> Result<u64, StorageError> {
-    Ok(Entity::find().filter(Column::State.eq(State::Pending)).count(db).await?)
+    Ok(Entity::find().filter(pending()).count(db).await?)
+}
+
+/// Which messages to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Those that nobody attempted yet.
+    New,
+    /// Those that were attempted before.
+    Attempted,
 }
 
 /// Takes at most `limit` messages that are due at `now`, for whoever calls alone until `until`; the longest due first, in no order.
 ///
 /// One statement, on both databases: nobody else can take the same row, and a message whose instance was killed is due again at `until`.
-pub async fn lease_due(db: &impl ConnectionTrait, now: Timestamp, until: Timestamp, limit: u64) -> Result<Vec<Model>, StorageError> {
+pub async fn lease_due(
+    db: &impl ConnectionTrait,
+    which: Which,
+    now: Timestamp,
+    until: Timestamp,
+    limit: u64,
+) -> Result<Vec<Model>, StorageError> {
+    let which = match which {
+        Which::New => Column::Attempts.eq(0),
+        Which::Attempted => Column::Attempts.gt(0),
+    };
     let due = Entity::find()
         .select_only()
         .column(Column::Id)
-        .filter(Column::State.eq(State::Pending))
+        .filter(pending())
+        .filter(which)
         .filter(Column::NextAttemptAt.lte(now))
         .order_by_asc(Column::NextAttemptAt)
         .limit(limit)
@@ -74,7 +99,7 @@ pub async fn lease_due(db: &impl ConnectionTrait, now: Timestamp, until: Timesta
         .col_expr(Column::Attempts, Expr::col(Column::Attempts).add(1))
         .col_expr(Column::UpdatedAt, Expr::value(now))
         .filter(Column::Id.in_subquery(due))
-        .filter(Column::State.eq(State::Pending))
+        .filter(pending())
         .filter(Column::NextAttemptAt.lte(now))
         .exec_with_returning(db)
         .await?;

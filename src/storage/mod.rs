@@ -22,6 +22,7 @@ pub mod known_devices;
 pub mod leases;
 pub mod link_tokens;
 pub mod live_sessions;
+mod log_range;
 pub mod machine_tokens;
 pub mod messages;
 pub mod migrate;

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use entity::messages::{Model, State};
+use entity::{
+    Timestamp,
+    messages::{Model, State},
+};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
@@ -32,13 +35,12 @@ pub(super) async fn run(parts: &Parts, message: Model) {
     let mut turn = None;
     let verdict = attempt(parts, &message, &mut turn).await;
     let now = parts.clock.now();
+    // Due at its expiry at the latest, so that the secret is emptied then.
+    let postponed = |until: Timestamp, error| Outcome::Postponed { until: until.min(message.expires_at.max(now)), error };
     let (outcome, told) = match verdict {
         Verdict::Ended(state, error) => (Outcome::Ended { state, error }, told(state)),
-        Verdict::Later(error) => {
-            let until = now + pause_before_retry(message.attempts, &parts.entropy);
-            // Due at its expiry at the latest, so that the secret is emptied then.
-            (Outcome::Postponed { until: until.min(message.expires_at.max(now)), error }, "postponed")
-        }
+        Verdict::Later(error) => (postponed(now + pause_before_retry(message.attempts, &parts.entropy), error), "postponed"),
+        Verdict::NotItsTurn(error) => (postponed(now + SHORTEST_PAUSE, error), "postponed"),
     };
     metrics::counter!("postern_messages_total", "channel" => message.channel.as_str(), "outcome" => told).increment(1);
     match &outcome {
@@ -62,6 +64,8 @@ pub(super) async fn run(parts: &Parts, message: Model) {
 enum Verdict {
     Ended(State, Option<String>),
     Later(String),
+    /// Soon: waiting for others is no failure of its own.
+    NotItsTurn(String),
 }
 
 async fn attempt(parts: &Parts, message: &Model, turn: &mut Option<OwnedSemaphorePermit>) -> Verdict {
@@ -106,6 +110,7 @@ async fn attempt(parts: &Parts, message: &Model, turn: &mut Option<OwnedSemaphor
         }
         Err(SendFailure::Refused(error)) => Verdict::Ended(State::Dead, Some(error)),
         Err(SendFailure::Later(error)) => Verdict::Later(error),
+        Err(failure @ SendFailure::NotItsTurn) => Verdict::NotItsTurn(failure.to_string()),
     }
 }
 

@@ -38,14 +38,16 @@ pub struct Sinks {
     texter: Option<Texter>,
     inbox: Inbox,
     kept: AtomicU32,
-    turns: Turns,
+    /// Each channel has its own: where one service is slow, the other goes on.
+    mail_turns: Turns,
+    sms_turns: Turns,
 }
 
 /// Why a sender cannot be made of the settings.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SinkError {
     /// E-mail.
-    #[error("mail: {0}")]
+    #[error("{0}")]
     Mail(#[from] MailSettingError),
     /// Text messages.
     #[error("sms: {0}")]
@@ -77,7 +79,14 @@ impl Sinks {
     /// Everything goes to the development inbox.
     #[must_use]
     pub fn dev_inbox() -> Self {
-        Self { mailer: None, texter: None, inbox: Inbox::Open, kept: AtomicU32::new(0), turns: Turns::new(1) }
+        Self {
+            mailer: None,
+            texter: None,
+            inbox: Inbox::Open,
+            kept: AtomicU32::new(0),
+            mail_turns: Turns::new(1),
+            sms_turns: Turns::new(1),
+        }
     }
 
     /// E-mail goes to a server.
@@ -99,17 +108,19 @@ impl Sinks {
         let mailer = mail.url.as_ref().map(|url| Mailer::new(url, from()?, Pace::ATTEMPT)).transpose()?;
         let texter = sms.sender.as_ref().map(|sender| Texter::new(sender, Pace::ATTEMPT)).transpose()?;
         let inbox = if *mode == Mode::Development { Inbox::Open } else { Inbox::Closed };
-        Ok(Self { mailer, texter, inbox, kept: AtomicU32::new(0), turns: Turns::new(usize::from(messages.unsettled)) })
+        let [mail_turns, sms_turns] = [(); 2].map(|()| Turns::new(usize::from(messages.unsettled)));
+        Ok(Self { mailer, texter, inbox, kept: AtomicU32::new(0), mail_turns, sms_turns })
     }
 
     /// Hands it over. The turn in which that was done lasts until it is written down; the inbox needs none.
     pub(super) async fn take(&self, parcel: &Parcel<'_>, keeping: &InboxKeeping<'_>) -> Result<Option<OwnedSemaphorePermit>, SendFailure> {
         let Parcel { id, recipient, template, content, at, expires_at, .. } = *parcel;
         match (parcel.channel, &self.mailer, &self.texter) {
-            (Channel::Email, Some(mailer), _) => mailer.send(&Mail { id, recipient, content, at }, &self.turns).await.map(Some),
+            (Channel::Email, Some(mailer), _) => {
+                Box::pin(mailer.send(&Mail { id, recipient, content, at }, &self.mail_turns)).await.map(Some)
+            }
             (Channel::Sms, _, Some(texter)) => {
-                let turn = tokio::time::timeout(Pace::ATTEMPT, self.turns.next()).await;
-                let turn = turn.map_err(|_| SendFailure::Later("others were not handed over in time".to_owned()))??;
+                let turn = self.sms_turns.next().await?;
                 texter.send(&TextMessage { id, recipient, template, content, at, expires_at }).await.map(|()| Some(turn))
             }
             (Channel::Email, None, _) | (Channel::Sms, _, None) => match self.inbox {

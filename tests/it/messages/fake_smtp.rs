@@ -1,6 +1,9 @@
 //! A mail server of a few lines that can be down, hang, refuse and say "later".
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
@@ -19,6 +22,10 @@ pub enum Mood {
     SilentAtTheEnd,
     /// Answers RCPT with this line.
     Rcpt(&'static str),
+    /// Says nothing to a RCPT that has this in it.
+    SilentAbout(&'static str),
+    /// Thinks so long about each mail before it says that it has taken it.
+    Slow(Duration),
 }
 
 /// Everything that it took, as sent.
@@ -81,6 +88,10 @@ async fn serve(stream: TcpStream, mood: Mood, mails: Mails) -> std::io::Result<(
         let answer = match (word.as_str(), mood) {
             ("EHLO", _) => "250-fake\r\n250 8BITMIME",
             ("RCPT", Mood::Rcpt(answer)) => answer,
+            ("RCPT", Mood::SilentAbout(what)) if line.contains(what) => {
+                while lines.next_line().await?.is_some() {}
+                return Ok(());
+            }
             ("DATA", _) => {
                 write.write_all(b"354 go on\r\n").await?;
                 let mut mail = String::new();
@@ -89,6 +100,9 @@ async fn serve(stream: TcpStream, mood: Mood, mails: Mails) -> std::io::Result<(
                     mail += "\n";
                 }
                 mails.lock().expect("a lock").push(mail);
+                if let Mood::Slow(pause) = mood {
+                    tokio::time::sleep(pause).await;
+                }
                 if mood == Mood::SilentAtTheEnd {
                     while lines.next_line().await?.is_some() {}
                     return Ok(());

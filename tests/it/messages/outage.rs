@@ -150,7 +150,7 @@ async fn a_thousand_messages_outlive_the_mail_server_and_two_kills() {
         until("what is due goes out", async || server.count() >= MESSAGES / 3 || rests(&database, &place).await).await;
     }
     // In the middle of its deliveries, the leases of which are over when it is there again.
-    instance = instance.kill_and_restart(MINUTE, port);
+    instance = instance.kill_and_restart(Pace::default().lease, port);
     while count(&database, State::Pending).await > 0 {
         until("what is due goes out", async || rests(&database, &place).await).await;
         instance.advance(STEP);

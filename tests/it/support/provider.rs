@@ -438,6 +438,7 @@ impl Inner {
         set("iat", json!(now));
         set("exp", json!(now + 300));
         set("nonce", json!(granted.nonce));
+        set("auth_time", json!(now));
         let mut header = Header::new(if self.signing == Signing::Hs256 { Algorithm::HS256 } else { Algorithm::ES256 });
         header.kid = (self.signing == Signing::Es256).then(|| self.kid.clone());
         match self.lie {
