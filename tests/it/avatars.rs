@@ -130,11 +130,12 @@ async fn hostile_files_are_refused() {
     assert_eq!(kept(&gateway), 0);
 }
 
-// What phones take and programs write: photographs of 24 megapixels, 12 of a progressive one and of a PNG.
+// What phones take and programs write: photographs of 24 megapixels, 12 of a progressive one in as many bytes as a file may have, and of a PNG.
 #[tokio::test]
 async fn ordinary_pictures_are_taken() {
     // Before the gateway is there: unoptimized, making them takes longer than a connection may idle.
-    let files = [photograph(6000, 4000), photograph(8160, 6120), progressive(4032, 3024), glass(4000, 3000), photograph(700, 12_000)];
+    let large = padded(progressive(4032, 3024), 5 * 1024 * 1024);
+    let files = [photograph(6000, 4000), photograph(8160, 6120), large, glass(4000, 3000), photograph(700, 12_000)];
     let gateway = Gateway::start_with(|config| {
         config.rate_limits.enabled = false;
         config.http.request_timeout = Duration::from_mins(1);
