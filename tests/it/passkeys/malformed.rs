@@ -7,6 +7,7 @@ use postern::{
 };
 use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
 use serde_json::{Value, json};
+use url::Url;
 
 use super::{with_security_key, without_buckets};
 use crate::support::Authenticator;
@@ -239,9 +240,12 @@ fn five_thousand_registrations_that_are_none() {
             if let Ok(new) = bench.finish(&answer) {
                 // Nothing signs a registration. What is taken is a passkey all the same: made on this page for this challenge, and usable.
                 let (taken, right) = (client_data(&answer), client_data(&bench.made));
-                for member in ["type", "challenge", "origin"] {
+                for member in ["type", "challenge"] {
                     prop_assert_eq!(&taken[member], &right[member], "{}", member);
                 }
+                // `HTTP://LOCALHOST` is the same one (RFC 6454).
+                let origin = |data: &Value| Url::parse(data["origin"].as_str().unwrap_or_default()).map(|url| url.origin());
+                prop_assert_eq!(origin(&taken), origin(&right));
                 prop_assert!((1..=1023).contains(&new.credential_id.len()) && new.public_key["cred"]["cred"].is_object());
                 prop_assert!(new.transports.len() <= 8 && (new.backup_eligible || !new.backed_up));
             }
