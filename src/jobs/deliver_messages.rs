@@ -23,7 +23,7 @@ use crate::{
     clock::Clock,
     crypto::secret_box::SecretBox,
     entropy::Entropy,
-    outbound::{bell::Bell, render::Renderer},
+    outbound::{bell::Bell, render::Renderer, turns::LONGEST_WAIT},
     storage::{
         database::Database,
         error::StorageError,
@@ -51,8 +51,8 @@ impl Pace {
     pub const ATTEMPT: Duration = Duration::from_secs(20);
 }
 
-/// Two halves of an attempt, the wait for its turn between them, and a while to write down what came of it.
-const LEASE: Duration = Duration::from_secs(75);
+/// Two halves of an attempt, the wait for its turn between them, and a while to write down what came of it: 75 seconds.
+const LEASE: Duration = Duration::from_secs(2 * Pace::ATTEMPT.as_secs() + LONGEST_WAIT.as_secs() + 20);
 
 impl Default for Pace {
     fn default() -> Self {

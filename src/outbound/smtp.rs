@@ -166,7 +166,7 @@ impl Mailer {
         let mut parameters = Vec::new();
         if envelope.to().iter().chain(envelope.from()).any(|address| !AsRef::<str>::as_ref(address).is_ascii()) {
             if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
-                return Err(SendFailure::Refused("the server takes no addresses beyond ASCII".to_owned()));
+                return Err(SendFailure::Later("the server takes no addresses beyond ASCII".to_owned()));
             }
             parameters.push(MailParameter::SmtpUtfEight);
         }

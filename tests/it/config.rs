@@ -591,3 +591,17 @@ fn addresses_to_come_back_to_are_looked_at() {
         assert_one(&production_with(&[("POSTERN_OAUTH__REDIRECT_URIS", wrong)]), "oauth.redirect_uris");
     }
 }
+
+#[test]
+fn a_bucket_has_a_name_that_s3_takes() {
+    let told = |name: &str, value: &str| problems_of(&[("POSTERN_AVATARS__S3_BUCKET", "pictures"), (name, value)]);
+    for right in ["pictures", "a.b-c.2026", "abc"] {
+        assert_eq!(told("POSTERN_AVATARS__S3_BUCKET", right), Vec::<String>::new(), "{right}");
+    }
+    for wrong in ["Bad Bucket", "ab", "UPPER", "a..b", "-abc", "abc.", "a/b/c", &"a".repeat(64)] {
+        assert_one(&told("POSTERN_AVATARS__S3_BUCKET", wrong), "avatars.s3_bucket");
+    }
+    for wrong in ["us east", "eu/1"] {
+        assert_one(&told("POSTERN_AVATARS__S3_REGION", wrong), "avatars.s3_region");
+    }
+}

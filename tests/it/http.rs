@@ -205,6 +205,41 @@ async fn a_body_that_does_not_come_is_cut_off() {
     assert!(answer.starts_with(b"HTTP/1.1 413 "), "{}", String::from_utf8_lossy(&answer));
 }
 
+/// What two servers in a row could read as one request or as two.
+#[tokio::test]
+async fn nobody_can_hide_a_request_in_another() {
+    // H25
+    let server = Server::start(Plan::default()).await;
+    let body = r#"{"query":"{ __typename }"}"#;
+    let hidden = format!("POST /graphql HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length: 26\r\n\r\n{body}");
+    let ask = async |framing: &str, rest: &str| {
+        let mut connection = TcpStream::connect(server.address).await.unwrap();
+        let request = format!("POST /graphql HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n{framing}\r\n\r\n{rest}");
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        tokio::time::timeout(Duration::from_secs(5), connection.read_to_string(&mut answer)).await.expect(framing).unwrap();
+        answer
+    };
+    for (framing, rest) in [
+        ("content-length: 5\r\ntransfer-encoding: chunked", format!("0\r\n\r\n{hidden}")),
+        ("transfer-encoding: chunked\r\ncontent-length: 5", format!("0\r\n\r\n{hidden}")),
+        ("content-length: 0\r\ncontent-length: 26", body.to_owned()),
+        ("content-length: 26\r\ncontent-length: 0", format!("{body}{hidden}")),
+        ("content-length: 26, 0", format!("{body}{hidden}")),
+        ("content-length: +26", body.to_owned()),
+        ("transfer-encoding: xchunked", format!("0\r\n\r\n{hidden}")),
+        ("transfer-encoding : chunked", format!("0\r\n\r\n{hidden}")),
+        ("x: y\rcontent-length: 26", body.to_owned()),
+        ("transfer-encoding: chunked", format!("1a\n{body}\r\n0\r\n\r\n")),
+    ] {
+        let answer = ask(framing, &rest).await;
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.matches("HTTP/1.1 ").count() == 1, "{framing:?}: {answer}");
+    }
+    // A bare line feed ends a line (RFC 9112, 2.2), for us as for nginx: one request, whose body ends where it says.
+    let answer = ask("x: y\ncontent-length: 26\r\nconnection: close", &format!("{body}{hidden}")).await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.matches("HTTP/1.1 ").count() == 1, "{answer}");
+}
+
 #[tokio::test]
 async fn a_slow_operation_is_ended() {
     let server = Server::start(Plan { timeout: Duration::from_millis(200), ..Plan::default() }).await;

@@ -162,6 +162,23 @@ async fn settings_are_checked_and_shown_from_the_command_line() {
     let (good, said, _) = output(&["config", "check"], &[]).await;
     assert!(good && said.contains("good"), "{said}");
 
+    // Also what only its user can judge: told by both, with its name, and before there is any data.
+    for (name, wrong, told) in [
+        ("POSTERN_MAIL__FROM", "Example, Inc <auth@example.com>", "mail.from: "),
+        ("POSTERN_MAIL__URL", "smtp://u:hunter2@mail.example.com/x", "mail.url: "),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let right = [("POSTERN_MAIL__URL", "smtp://localhost"), ("POSTERN_MAIL__FROM", "auth@example.com")];
+        let mut variables: Vec<_> = right.into_iter().filter(|(other, _)| *other != name).chain([(name, wrong)]).collect();
+        variables.push(("POSTERN_DATA_DIR", data.to_str().unwrap()));
+        for command in [&["config", "check"][..], &["serve"]] {
+            let (good, _, complaint) = output(command, &variables).await;
+            assert!(!good && complaint.contains(told) && !complaint.contains("hunter2"), "{command:?}: {complaint}");
+            assert!(!data.join("postern.db").exists(), "{command:?}");
+        }
+    }
+
     let (good, _, complaint) = output(&["serve"], &[("POSTERN_MODE", "production"), ("POSTERN_HTTP__LISTN", "x")]).await;
     assert!(!good && complaint.lines().count() == 3, "{complaint}");
 

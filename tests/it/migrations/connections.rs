@@ -144,6 +144,10 @@ async fn readers_go_on_beside_the_writer_and_cannot_write() {
             let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), sql)).await.unwrap().unwrap();
             assert_eq!(row.try_get_by_index::<String>(0).unwrap(), expected, "{pragma}");
         }
+        // As `.cargo/config.toml` has it built: or else each `LIMIT ?` makes it plan anew.
+        let sql = "SELECT CAST(sqlite_compileoption_used('ENABLE_QPSG') AS TEXT)";
+        let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), sql)).await.unwrap().unwrap();
+        assert_eq!(row.try_get_by_index::<String>(0).unwrap(), "1");
         scratch.remove().await;
     }
 }

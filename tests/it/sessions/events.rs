@@ -131,18 +131,20 @@ async fn an_ended_session_closes_its_sockets() {
         let before = other.tokens().refresh.unwrap();
         let (mut listening, id) = listen(&other, &other.event_cursor().await).await;
         let mut idle = other.socket().await;
-        let began = Instant::now();
+        let mut began = Instant::now();
         match way {
             "signOut" => other.sign_out().await,
             "revokeSession" => drop(member.try_revoke(&other.session_id).await.expect_done()),
             "revokeOtherSessions" => drop(member.revoke_others().await),
             "changePassword" => drop(member.try_change_password(PASSWORD, "another-Sundial 58 kettle").await.expect_done()),
             _ => {
-                other.refresh().await;
-                other.refresh().await;
+                // Told before the end comes: that goes ahead of what other databases of the server hold back.
+                for _ in 0..2 {
+                    other.refresh().await;
+                    is(&listening.next(&id).await, "REFRESHED", &other.session_id);
+                }
+                began = Instant::now();
                 other.visitor.try_refresh(Some(&before)).await.expect_problem("REFRESH_TOKEN_REUSED");
-                is(&listening.next(&id).await, "REFRESHED", &other.session_id);
-                is(&listening.next(&id).await, "REFRESHED", &other.session_id);
             }
         }
         let event = listening.next(&id).await;
