@@ -164,7 +164,8 @@ fn name_like(config: &mut Config, other: &Config) {
     config.tokens.audience.clone_from(&other.tokens.audience);
 }
 
-/// Which messages (template and recipient) still wait for the courier after it had its time.
+/// Which messages still wait for the courier after it had its time, and how they stand. A test that calls flows by itself opens connections of the
+/// program's pool in a runtime of its own, which stands still here: it takes its last message before it ends.
 async fn undelivered(url: String) -> Result<Vec<String>, DbErr> {
     let database = Database::connect(&url).await?;
     let patience = Instant::now() + DELIVERY;
@@ -175,7 +176,15 @@ async fn undelivered(url: String) -> Result<Vec<String>, DbErr> {
             .await?;
         if waiting.is_empty() || Instant::now() > patience {
             database.close().await?;
-            return Ok(waiting.into_iter().map(|message| format!("{} to {}", message.template, message.recipient)).collect());
+            return Ok(waiting
+                .into_iter()
+                .map(|message| {
+                    format!(
+                        "{} to {}, attempts: {}, due at {}, {:?}",
+                        message.template, message.recipient, message.attempts, message.next_attempt_at, message.last_error
+                    )
+                })
+                .collect());
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
