@@ -360,9 +360,10 @@ impl App {
     fn forward_audit(self: &Arc<Self>, supervisor: &Supervisor) -> Result<(), CannotPost> {
         let Some(settings) = &self.config.audit.webhook else { return Ok(()) };
         let (app, webhook) = (Arc::clone(self), Arc::new(AuditWebhook::new(settings, forward_audit::TIMEOUT)?));
+        let holder: Arc<str> = self.entropy.uuid(self.clock.now()).to_string().into();
         supervisor.spawn("forward audit", move |stop| {
-            let (app, webhook) = (Arc::clone(&app), Arc::clone(&webhook));
-            async move { forward_audit::run(&app, &webhook, stop).await }
+            let (app, webhook, holder) = (Arc::clone(&app), Arc::clone(&webhook), Arc::clone(&holder));
+            async move { forward_audit::run(&app, &webhook, &holder, stop).await }
         });
         Ok(())
     }

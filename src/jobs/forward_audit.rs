@@ -32,7 +32,7 @@ const BATCH: u64 = 100;
 /// Where there is nothing to hand on, or another instance does it.
 const IDLE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
-/// How long the shutdown waits until the lease is given back.
+/// How long the shutdown waits for the turn, and as long again until the lease is given back.
 const LONGEST_GOODBYE: Duration = Duration::from_secs(2);
 
 /// What came of a turn.
@@ -46,18 +46,18 @@ pub enum Turn {
     NotOurs,
 }
 
-/// Takes turns until `stop`, and gives the lease back then.
-pub async fn run(app: &App, webhook: &AuditWebhook, stop: CancellationToken) -> Result<(), StorageError> {
-    let holder = app.entropy.uuid(app.clock.now()).to_string();
+/// Takes turns until `stop`, and gives the lease back then. Whoever begins anew after a failure is the same `holder`, and has it still.
+pub async fn run(app: &App, webhook: &AuditWebhook, holder: &str, stop: CancellationToken) -> Result<(), StorageError> {
     let (mut pause, mut failures) = (IDLE, 0);
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             () = tokio::time::sleep(pause) => {}
         }
+        // Its own statement that takes the lease must not come after the one that gives it back: only a turn that takes long is broken off.
         let turn = tokio::select! {
-            () = stop.cancelled() => break,
-            turn = turn(app, webhook, &holder) => turn?,
+            () = stopped_for(LONGEST_GOODBYE, &stop) => break,
+            turn = turn(app, webhook, holder) => turn?,
         };
         failures = if turn == Turn::Failed { failures + 1 } else { 0 };
         pause = match turn {
@@ -66,8 +66,13 @@ pub async fn run(app: &App, webhook: &AuditWebhook, stop: CancellationToken) -> 
             Turn::Failed => IDLE.saturating_mul(1 << failures.min(16)).min(LONGEST_PAUSE),
         };
     }
-    let release = leases::release(app.database.write(), JOB, &holder, app.clock.now());
+    let release = leases::release(app.database.write(), JOB, holder, app.clock.now());
     tokio::time::timeout(LONGEST_GOODBYE, release).await.unwrap_or(Ok(()))
+}
+
+async fn stopped_for(so_long: Duration, stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(so_long).await;
 }
 
 /// One turn, if it is `holder`'s.

@@ -2,7 +2,7 @@
 
 mod bucket;
 mod files;
-mod memory;
+mod large;
 mod serving;
 mod transport;
 
@@ -12,7 +12,7 @@ use image::ImageFormat;
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 
-use self::files::{glass, many_pixels, many_tables, padded, photograph, picture, progressive};
+use self::files::{many_pixels, many_tables, padded, picture, progressive};
 use super::support::{Answer, Gateway, Member, Visitor};
 
 pub const UPLOAD: &str = "mutation ($input: UploadAvatarInput!) { uploadAvatar(input: $input) {
@@ -128,25 +128,6 @@ async fn hostile_files_are_refused() {
         assert_eq!(problem["path"], json!(["input", "file"]), "{name}");
     }
     assert_eq!(kept(&gateway), 0);
-}
-
-// What phones take and programs write: photographs of 24 megapixels, 12 of a progressive one in as many bytes as a file may have, and of a PNG.
-#[tokio::test]
-async fn ordinary_pictures_are_taken() {
-    // Before the gateway is there: unoptimized, making them takes longer than a connection may idle.
-    let large = padded(progressive(4032, 3024), 5 * 1024 * 1024);
-    let files = [photograph(6000, 4000), photograph(8160, 6120), large, glass(4000, 3000), photograph(700, 12_000)];
-    let gateway = Gateway::start_with(|config| {
-        config.rate_limits.enabled = false;
-        config.http.request_timeout = Duration::from_mins(1);
-    })
-    .await;
-    let ada = gateway.app_user().becomes_member("ada@example.com").await;
-    for (file, side) in files.into_iter().zip([512, 512, 512, 512, 350]) {
-        let avatar = upload(&ada, &file).await.expect_done()["user"]["avatar"].clone();
-        let (_, _, bytes) = get(&gateway, avatar["url"].as_str().unwrap()).await;
-        assert_eq!(image::load_from_memory(&bytes).unwrap().width(), side);
-    }
 }
 
 // Of many at once the last one stays, and nothing of the others.

@@ -193,21 +193,16 @@ async fn pages_by_kind_are_the_pages_of_the_filter(scratch: &Scratch) {
     for filter in
         filters(at).into_iter().filter(|filter| filter.user_id.is_none() && filter.session_id.is_none() && filter.actor_user_id.is_none())
     {
+        let matching: Vec<_> = all.iter().filter(|row| filter.matches(row)).collect();
         for window in windows(at) {
             let found = audit_search::list(scratch.database.read(), &filter, window).await.unwrap();
-            let is_within = |row: &&entity::user_audit_log::Model| {
+            let is_within = |row: &&&entity::user_audit_log::Model| {
                 let place = (row.created_at, row.seq);
                 window.after.is_none_or(|after| place < (after.at, after.seq))
                     && window.before.is_none_or(|before| place > (before.at, before.seq))
             };
-            let wanted = all.iter().filter(|row| filter.matches(row)).filter(is_within).map(|row| row.seq);
-            let wanted: Vec<i64> = if window.from_end {
-                let mut all: Vec<i64> = wanted.collect();
-                all.reverse();
-                all.into_iter().take(21).collect()
-            } else {
-                wanted.take(21).collect()
-            };
+            let wanted = matching.iter().filter(is_within).map(|row| row.seq);
+            let wanted: Vec<i64> = if window.from_end { wanted.rev().take(21).collect() } else { wanted.take(21).collect() };
             assert_eq!(found.iter().map(|row| row.seq).collect::<Vec<_>>(), wanted, "{filter:?} {window:?}");
         }
     }

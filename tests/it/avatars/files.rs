@@ -2,25 +2,17 @@
 
 use std::io::Cursor;
 
-use image::{DynamicImage, ImageFormat, Rgb, RgbImage, Rgba, RgbaImage, codecs::jpeg::JpegEncoder};
+use image::{DynamicImage, ImageFormat, RgbImage, RgbaImage};
 
 pub fn picture(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
-    let pixels = RgbImage::from_fn(width, height, |x, y| Rgb([u8::try_from(x % 251).unwrap(), u8::try_from(y % 241).unwrap(), 90]));
+    let row = |y: u32| (0..width).flat_map(move |x| [u8::try_from(x % 251).unwrap(), u8::try_from(y % 241).unwrap(), 90]);
+    let pixels = RgbImage::from_raw(width, height, (0..height).flat_map(row).collect()).unwrap();
     written(&DynamicImage::ImageRgb8(pixels), format)
-}
-
-/// As a camera takes it: something soft, so that its file is small.
-pub fn photograph(width: u32, height: u32) -> Vec<u8> {
-    let part = |value: u32, of: u32| u8::try_from(value * 255 / of).unwrap();
-    let pixels = RgbImage::from_fn(width, height, |x, y| Rgb([part(x, width), part(y, height), 90]));
-    let mut bytes = Vec::new();
-    JpegEncoder::new_with_quality(&mut bytes, 60).encode_image(&DynamicImage::ImageRgb8(pixels)).unwrap();
-    bytes
 }
 
 /// A PNG with something transparent.
 pub fn glass(width: u32, height: u32) -> Vec<u8> {
-    let pixels = RgbaImage::from_pixel(width, height, Rgba([10, 20, 30, 90]));
+    let pixels = RgbaImage::from_raw(width, height, [10, 20, 30, 90].repeat((width * height) as usize)).unwrap();
     written(&DynamicImage::ImageRgba8(pixels), ImageFormat::Png)
 }
 
@@ -47,35 +39,60 @@ pub fn many_pixels() -> Vec<u8> {
     bomb
 }
 
+/// As a camera takes it, of one colour.
+pub fn photograph(width: u16, height: u16) -> Vec<u8> {
+    let mut file = Jpeg::begin(0xc0, (width, height));
+    // Of each block the difference, and that nothing comes after it.
+    file.scan(b"\xff\xda\0\x0c\x03\x01\0\x02\0\x03\0\0\x3f\0", Jpeg::blocks(width, 16) * Jpeg::blocks(height, 16) * 6 * 2);
+    file.end()
+}
+
 /// A progressive JPEG of one colour: the coefficients of all of it, and next to no bytes.
 pub fn progressive(width: u16, height: u16) -> Vec<u8> {
-    let mut bytes = b"\xff\xd8\xff\xdb\0\x43\0".to_vec();
-    bytes.extend_from_slice(&[1; 64]);
-    bytes.extend_from_slice(b"\xff\xc2\0\x11\x08");
-    bytes.extend_from_slice(&[height.to_be_bytes(), width.to_be_bytes()].concat());
-    // 4:2:0, as nearly all of them are.
-    bytes.extend_from_slice(b"\x03\x01\x22\0\x02\x11\0\x03\x11\0");
-    // One code of one bit for the difference zero; one for the end of a band.
-    for class in [0x00, 0x10] {
-        bytes.extend_from_slice(&[0xff, 0xc4, 0, 20, class, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-    }
-    let blocks = |pixels: u16, of: usize| usize::from(pixels).div_ceil(of);
-    let units = blocks(width, 16) * blocks(height, 16);
-    let mut scan = |header: &[u8], bits: usize| {
-        bytes.extend_from_slice(header);
-        bytes.resize(bytes.len() + bits / 8, 0);
-        if !bits.is_multiple_of(8) {
-            bytes.push(0xff >> (bits % 8));
-        }
-    };
-    scan(b"\xff\xda\0\x0c\x03\x01\0\x02\0\x03\0\0\0\0", units * 6);
-    scan(b"\xff\xda\0\x08\x01\x01\0\x01\x3f\0", blocks(width, 8) * blocks(height, 8));
+    let mut file = Jpeg::begin(0xc2, (width, height));
+    file.scan(b"\xff\xda\0\x0c\x03\x01\0\x02\0\x03\0\0\0\0", Jpeg::blocks(width, 16) * Jpeg::blocks(height, 16) * 6);
+    file.scan(b"\xff\xda\0\x08\x01\x01\0\x01\x3f\0", Jpeg::blocks(width, 8) * Jpeg::blocks(height, 8));
     for component in [2, 3] {
         let header = [0xff, 0xda, 0, 8, 1, component, 0, 1, 0x3f, 0];
-        scan(&header, blocks(width.div_ceil(2), 8) * blocks(height.div_ceil(2), 8));
+        file.scan(&header, Jpeg::blocks(width.div_ceil(2), 8) * Jpeg::blocks(height.div_ceil(2), 8));
     }
-    bytes.extend_from_slice(b"\xff\xd9");
-    bytes
+    file.end()
+}
+
+/// A JPEG whose every coefficient is zero, which takes one bit.
+struct Jpeg(Vec<u8>);
+
+impl Jpeg {
+    fn begin(frame: u8, (width, height): (u16, u16)) -> Self {
+        let mut bytes = b"\xff\xd8\xff\xdb\0\x43\0".to_vec();
+        bytes.extend_from_slice(&[1; 64]);
+        bytes.extend_from_slice(&[0xff, frame, 0, 0x11, 8]);
+        bytes.extend_from_slice(&[height.to_be_bytes(), width.to_be_bytes()].concat());
+        // 4:2:0, as nearly all of them are.
+        bytes.extend_from_slice(b"\x03\x01\x22\0\x02\x11\0\x03\x11\0");
+        // One code of one bit for the difference zero; one for the end of a band.
+        for class in [0x00, 0x10] {
+            bytes.extend_from_slice(&[0xff, 0xc4, 0, 20, class, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+        }
+        Self(bytes)
+    }
+
+    fn blocks(pixels: u16, of: usize) -> usize {
+        usize::from(pixels).div_ceil(of)
+    }
+
+    fn scan(&mut self, header: &[u8], bits: usize) {
+        self.0.extend_from_slice(header);
+        self.0.resize(self.0.len() + bits / 8, 0);
+        if !bits.is_multiple_of(8) {
+            self.0.push(0xff >> (bits % 8));
+        }
+    }
+
+    fn end(mut self) -> Vec<u8> {
+        self.0.extend_from_slice(b"\xff\xd9");
+        self.0
+    }
 }
 
 /// A WebP of four pixels for which 65,536 × 5 tables of 1,024 entries each are made.

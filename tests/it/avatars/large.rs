@@ -1,4 +1,4 @@
-//! What pictures cost the process that takes them.
+//! Large pictures, and what they cost the process that takes them.
 
 use std::{
     sync::{
@@ -12,9 +12,28 @@ use image::ImageFormat;
 
 use super::{
     files::{glass, many_pixels, many_tables, padded, photograph, picture, progressive},
-    upload,
+    get, upload,
 };
-use crate::support::{PASSWORD, Process};
+use crate::support::{Gateway, PASSWORD, Process};
+
+// What phones take and programs write: photographs of 24 megapixels, 12 of a progressive one in as many bytes as a file may have, and of a PNG.
+#[tokio::test]
+async fn ordinary_pictures_are_taken() {
+    // Before the gateway is there: unoptimized, making them takes longer than a connection may idle.
+    let large = padded(progressive(4032, 3024), 5 * 1024 * 1024);
+    let files = [photograph(6000, 4000), photograph(8160, 6120), large, glass(4000, 3000), photograph(700, 12_000)];
+    let gateway = Gateway::start_with(|config| {
+        config.rate_limits.enabled = false;
+        config.http.request_timeout = Duration::from_mins(1);
+    })
+    .await;
+    let ada = gateway.app_user().becomes_member("ada@example.com").await;
+    for (file, side) in files.into_iter().zip([512, 512, 512, 512, 350]) {
+        let avatar = upload(&ada, &file).await.expect_done()["user"]["avatar"].clone();
+        let (_, _, bytes) = get(&gateway, avatar["url"].as_str().unwrap()).await;
+        assert_eq!(image::load_from_memory(&bytes).unwrap().width(), side);
+    }
+}
 
 /// Memory of a process and of those that it started that no file stands behind, in KiB: what they have taken for themselves.
 fn taken(process: u32) -> u64 {
