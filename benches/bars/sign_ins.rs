@@ -51,9 +51,8 @@ pub async fn measure(backing: &Backing, report: &mut Report) {
     for (rates, what) in [(known, "known devices"), (new, "new devices, each with a notice to the owner")] {
         let embedded = if backing.is_shared() { Bar::None("%") } else { Bar::AtLeast(90.0, "%") };
         for (alone, reference, bar) in [
-            (&plain, "the same Argon2 alone on all cores", embedded),
-            // Who keep their memory from hash to hash: what is lost to everything else.
-            (&own, "what the program's own hash threads reach alone", Bar::None("%")),
+            (&own, "the same Argon2 alone on all cores, by the program's own threads", embedded),
+            (&plain, "plain calls of the Argon2 library, which take fresh memory for each hash", Bar::None("%")),
         ] {
             report.add(Row {
                 what: format!("password sign-ins from {what}, of {reference}"),
