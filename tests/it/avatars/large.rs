@@ -50,6 +50,33 @@ fn taken(process: u32) -> u64 {
     own + children.into_iter().map(taken).sum::<u64>()
 }
 
+/// The most that [`taken`] says while it is watched.
+struct Peak {
+    watched: Arc<AtomicBool>,
+    most: std::thread::JoinHandle<u64>,
+}
+
+impl Peak {
+    fn watch(process: u32) -> Self {
+        let watched = Arc::new(AtomicBool::new(true));
+        let still = Arc::clone(&watched);
+        let most = std::thread::spawn(move || {
+            let mut most = 0;
+            while still.load(Ordering::Relaxed) {
+                most = most.max(taken(process));
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            most
+        });
+        Self { watched, most }
+    }
+
+    fn end(self) -> u64 {
+        self.watched.store(false, Ordering::Relaxed);
+        self.most.join().unwrap()
+    }
+}
+
 // H17: many large pictures and bombs at once, sent by several people, take no more than 64 MiB of memory beyond what the idle process has.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[cfg(target_os = "linux")]
@@ -74,16 +101,7 @@ async fn pictures_in_parallel_take_a_bounded_amount_of_memory() {
         members.push(visitor.confirm(&challenge, &code).await);
     }
     let (id, idle) = (process.id(), taken(process.id()));
-    let watched = Arc::new(AtomicBool::new(true));
-    let watch = Arc::clone(&watched);
-    let peak = std::thread::spawn(move || {
-        let mut peak = 0;
-        while watch.load(Ordering::Relaxed) {
-            peak = peak.max(taken(id));
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        peak
-    });
+    let peak = Peak::watch(id);
     let (mut done, mut refused) = (0, 0);
     for _ in 0..2 {
         let uploads = members.iter().zip(&files).map(|(member, file)| upload(member, file));
@@ -96,8 +114,7 @@ async fn pictures_in_parallel_take_a_bounded_amount_of_memory() {
             }
         }
     }
-    watched.store(false, Ordering::Relaxed);
-    let peak = peak.join().unwrap();
+    let peak = peak.end();
     println!("idle {idle} KiB, peak {peak} KiB, {done} pictures, {refused} refused");
     assert!(done > 0 && refused > 0 && peak > idle);
     assert!(peak < idle + 64 * 1024, "idle {idle} KiB, peak {peak} KiB");
@@ -112,22 +129,12 @@ async fn strangers_bodies_are_not_kept() {
     let (id, idle) = (process.id(), taken(process.id()));
     let part = b"--boundary\r\nContent-Disposition: form-data; name=\"operations\"\r\nX: ".to_vec();
     let bodies = [vec![b'x'; 15 * 1024 * 1024], [part, vec![b'x'; 15 * 1024 * 1024]].concat()];
-    let watched = Arc::new(AtomicBool::new(true));
-    let watch = Arc::clone(&watched);
-    let peak = std::thread::spawn(move || {
-        let mut peak = 0;
-        while watch.load(Ordering::Relaxed) {
-            peak = peak.max(taken(id));
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        peak
-    });
+    let peak = Peak::watch(id);
     let sent = (0..20).map(|number| super::send(&visitor, None, bodies[number % 2].clone()));
     for answer in futures::future::join_all(sent).await {
         assert_eq!(answer.status, 413, "{}", answer.body);
     }
-    watched.store(false, Ordering::Relaxed);
-    let peak = peak.join().unwrap();
+    let peak = peak.end();
     println!("idle {idle} KiB, peak {peak} KiB");
     assert!(peak < idle + 32 * 1024, "idle {idle} KiB, peak {peak} KiB");
 }
