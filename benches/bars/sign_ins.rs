@@ -24,9 +24,10 @@ use super::{
 };
 
 /// Short ones and many: a machine that others use too changes its speed within seconds, and both sides of a ratio shall feel that.
-const ROUNDS: usize = 10;
-const ALONE: Duration = Duration::from_millis(1_500);
-const SIGNING_IN: Duration = Duration::from_secs(3);
+const ROUNDS: usize = 30;
+const ALONE: Duration = Duration::from_millis(600);
+const WARMING_UP: Duration = Duration::from_millis(300);
+const SIGNING_IN: Duration = Duration::from_millis(1_200);
 /// Clients that sign in one after the other.
 const CLIENTS: usize = 16;
 /// Sign-ins that wait while `me` is asked.
@@ -41,14 +42,17 @@ pub async fn measure(backing: &Backing, report: &mut Report) {
     let client = Client::of(&gateway);
     let people = meet(&client, CROWD).await;
 
-    let (mut plain, mut own, mut known, mut new) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    // Each part stands between two of the hashes alone, so that its reference is what the machine did just before and just after it.
+    let (mut plain, mut own, mut known, mut new) = (Vec::new(), vec![own_hashes_per_second().await], Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        plain.push(tokio::task::spawn_blocking(plain_hashes_per_second).await.unwrap());
-        own.push(own_hashes_per_second().await);
         known.push(sign_ins_per_second(&client, &people, Device::Known).await);
+        own.push(own_hashes_per_second().await);
         new.push(sign_ins_per_second(&client, &people, Device::New).await);
+        own.push(own_hashes_per_second().await);
+        plain.push(tokio::task::spawn_blocking(plain_hashes_per_second).await.unwrap());
     }
-    for (rates, what) in [(known, "known devices"), (new, "new devices, each with a notice to the owner")] {
+    let beside = |first: usize| own.windows(2).skip(first).step_by(2).map(|around| f64::midpoint(around[0], around[1])).collect::<Vec<_>>();
+    for (rates, own, what) in [(known, beside(0), "known devices"), (new, beside(1), "new devices, each with a notice to the owner")] {
         let embedded = if backing.is_shared() { Bar::None("%") } else { Bar::AtLeast(90.0, "%") };
         for (alone, reference, bar) in [
             (&own, "the same Argon2 alone on all cores, by the program's own threads", embedded),
@@ -86,6 +90,8 @@ pub async fn meet(client: &Client, crowd: usize) -> Arc<Vec<Session>> {
 async fn own_hashes_per_second() -> f64 {
     let settings = Settings { costs: COSTS, threads: None, queue: 256, queue_wait: Duration::from_secs(3), floor: Duration::ZERO };
     let hasher = PasswordHasher::new(settings, Entropy::system()).unwrap();
+    // The first ones take fresh memory.
+    futures::future::join_all((0..CLIENTS).map(|_| hasher.hash(PASSWORD))).await.into_iter().for_each(|hashed| drop(hashed.unwrap()));
     let begun = Instant::now();
     let work = (0..CLIENTS).map(|_| {
         let hasher = hasher.clone();
@@ -132,12 +138,14 @@ pub async fn sign_ins_per_second(client: &Client, people: &Arc<Vec<Session>>, de
     let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let crowd = Crowd { client, people, device, size: CLIENTS }.begin(&stop, &done);
     // The first ones find cold connections.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    tokio::time::sleep(WARMING_UP).await;
     let (before, begun) = (done.load(Ordering::Relaxed), Instant::now());
     tokio::time::sleep(SIGNING_IN).await;
     let rate = (done.load(Ordering::Relaxed) - before) as f64 / begun.elapsed().as_secs_f64();
     stop.store(true, Ordering::Relaxed);
     futures::future::join_all(crowd).await.into_iter().for_each(Result::unwrap);
+    // What they leave to be done is none of whatever is measured next.
+    tokio::time::sleep(WARMING_UP).await;
     rate
 }
 

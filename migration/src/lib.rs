@@ -43,6 +43,7 @@ pub const STEPS: &[Step] = &[
     step!("0009_risk"),
     step!("0010_machine_tokens"),
     step!("0011_covered_searches"),
+    step!("0012_names_found_once"),
 ];
 
 const HISTORY: &str = include_str!("../history.sql");

@@ -1,10 +1,12 @@
 //! The courier: delivers the messages that flows wrote, beside the requests and never inside one.
 //!
 //! Due messages are leased a few at a time, attempted in parallel, and ended or given back. A ring after a commit wakes it, and a tick finds
-//! what nobody rang for: retries, and messages whose instance was killed. Every instance has one; the leases keep them from doing the same twice.
+//! what nobody rang for: retries, and messages whose instance was killed. Where it rings all the time, several messages are leased at once.
+//! Every instance has a courier; the leases keep them from doing the same twice.
 //! Retries have half of the room at most: where a server is long about some recipients, everybody else's first attempt does not wait for them.
 
 mod attempt;
+mod inbox;
 mod sinks;
 
 use std::{
@@ -40,6 +42,10 @@ pub struct Pace {
     pub lease: Duration,
     /// How often it looks by itself.
     pub tick: Duration,
+    /// From so many messages a second on, each look waits until `breath` after the one before, and takes what has come meanwhile.
+    pub busy_from: usize,
+    /// How long that is.
+    pub breath: Duration,
     /// Retries end so long after the message was written.
     pub retry_for: Duration,
     /// How long shutdown waits for what is due.
@@ -60,6 +66,8 @@ impl Default for Pace {
             concurrency: 8,
             lease: LEASE,
             tick: Duration::from_secs(1),
+            busy_from: 20,
+            breath: Duration::from_millis(100),
             retry_for: Duration::from_hours(24),
             flush: Duration::from_secs(5),
         }
@@ -104,6 +112,7 @@ impl Courier {
         let mut attempts = Attempts::default();
         let mut why = Why::Perhaps;
         let mut looked_for_all = Instant::now();
+        let (mut lately, mut last_rung) = (Lately::default(), None::<Instant>);
         while !shutdown.is_cancelled() {
             // However often it rings, what nobody rings for has its turn.
             if looked_for_all.elapsed() >= self.0.pace.tick {
@@ -133,7 +142,18 @@ impl Courier {
                 }
                 continue;
             };
+            lately.add(started.count);
+            let waits = lately.a_second() >= self.0.pace.busy_from && !started.more_may_wait;
             why = self.wait(&mut attempts, started, &shutdown).await;
+            if why == Why::Rung {
+                if let Some(last) = last_rung.filter(|_| waits) {
+                    tokio::select! {
+                        () = tokio::time::sleep(self.0.pace.breath.saturating_sub(last.elapsed())) => {}
+                        () = shutdown.cancelled() => {}
+                    }
+                }
+                last_rung = Some(Instant::now());
+            }
         }
         if tokio::time::timeout(self.0.pace.flush, self.drain(&mut attempts)).await.is_err() {
             tracing::warn!(messages = attempts.running.len(), "shutdown did not wait for all messages");
@@ -201,11 +221,43 @@ impl Courier {
             started.more_may_wait |= leased.len() == limit;
             started.count += leased.len();
             room -= leased.len().min(room);
-            for message in leased {
-                attempts.start(&self.0, message);
+            let (kept, sent): (Vec<_>, Vec<_>) = leased.into_iter().partition(|message| self.0.sinks.is_kept(message.channel));
+            for message in sent {
+                attempts.start(message.attempts, attempt::run(Arc::clone(&self.0), message));
+            }
+            if let Some(first) = kept.first() {
+                attempts.start(first.attempts, inbox::deliver(Arc::clone(&self.0), kept));
             }
         }
         Ok(started)
+    }
+}
+
+/// How many messages there were in this second, and in the one before.
+struct Lately {
+    since: Instant,
+    before: usize,
+    now: usize,
+}
+
+impl Default for Lately {
+    fn default() -> Self {
+        Self { since: Instant::now(), before: 0, now: 0 }
+    }
+}
+
+impl Lately {
+    fn add(&mut self, messages: usize) {
+        let passed = self.since.elapsed();
+        if passed >= Duration::from_secs(1) {
+            self.before = if passed < Duration::from_secs(2) { self.now } else { 0 };
+            (self.since, self.now) = (Instant::now(), 0);
+        }
+        self.now += messages;
+    }
+
+    fn a_second(&self) -> usize {
+        self.before.max(self.now)
     }
 }
 
@@ -234,10 +286,9 @@ struct Attempts {
 }
 
 impl Attempts {
-    fn start(&mut self, parts: &Arc<Parts>, message: entity::messages::Model) {
-        let (parts, is_first) = (Arc::clone(parts), message.attempts <= 1);
-        let started = self.running.spawn(async move { attempt::run(&parts, message).await });
-        if !is_first {
+    fn start(&mut self, number: i32, attempt: impl Future<Output = ()> + Send + 'static) {
+        let started = self.running.spawn(attempt);
+        if number > 1 {
             self.again.insert(started.id());
         }
     }

@@ -11,9 +11,9 @@ use super::error::StorageError;
 /// How many are kept.
 pub const KEPT: u64 = 500;
 
-/// Puts a message in, once however often it is delivered.
-pub async fn insert(db: &impl ConnectionTrait, message: Model) -> Result<(), StorageError> {
-    Entity::insert(message.into_active_model())
+/// Puts messages in, each once however often it is delivered.
+pub async fn insert(db: &impl ConnectionTrait, messages: Vec<Model>) -> Result<(), StorageError> {
+    Entity::insert_many(messages.into_iter().map(IntoActiveModel::into_active_model))
         .on_conflict(OnConflict::column(Column::Id).do_nothing().to_owned())
         .exec_without_returning(db)
         .await?;

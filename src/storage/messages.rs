@@ -5,7 +5,7 @@ use entity::{
     messages::{ActiveModel, Column, Entity, Model, State},
 };
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
     QueryTrait, Set,
     sea_query::{Expr, LockBehavior, LockType},
 };
@@ -133,23 +133,40 @@ pub enum Outcome {
 /// Writes what an attempt came to, unless its lease was lost. Returns whether it was written.
 pub async fn settle(db: &impl ConnectionTrait, lease: Lease, outcome: Outcome, now: Timestamp) -> Result<bool, StorageError> {
     let change = match outcome {
-        Outcome::Ended { state, error } => ActiveModel {
-            state: Set(state),
-            secret_sealed: Set(None),
-            sent_at: Set((state == State::Sent).then_some(now)),
-            last_error: Set(error),
-            ..ActiveModel::default()
-        },
+        Outcome::Ended { state, error } => ended(state, error, now),
         Outcome::Postponed { until, error } => {
-            ActiveModel { next_attempt_at: Set(until), last_error: Set(Some(error)), ..ActiveModel::default() }
+            ActiveModel { next_attempt_at: Set(until), last_error: Set(Some(error)), updated_at: Set(now), ..ActiveModel::default() }
         }
     };
     let result = Entity::update_many()
-        .set(ActiveModel { updated_at: Set(now), ..change })
+        .set(change)
         .filter(Column::Id.eq(lease.id))
         .filter(Column::State.eq(State::Pending))
         .filter(Column::Attempts.eq(lease.attempt))
         .exec(db)
         .await?;
     Ok(result.rows_affected > 0)
+}
+
+fn ended(state: State, error: Option<String>, now: Timestamp) -> ActiveModel {
+    ActiveModel {
+        state: Set(state),
+        secret_sealed: Set(None),
+        sent_at: Set((state == State::Sent).then_some(now)),
+        last_error: Set(error),
+        updated_at: Set(now),
+        ..ActiveModel::default()
+    }
+}
+
+/// Writes of several that they were handed over, unless their leases were lost. Returns how many were written.
+pub async fn settle_sent(db: &impl ConnectionTrait, leases: &[Lease], now: Timestamp) -> Result<usize, StorageError> {
+    let each = leases.iter().map(|lease| Condition::all().add(Column::Id.eq(lease.id)).add(Column::Attempts.eq(lease.attempt)));
+    let result = Entity::update_many()
+        .set(ended(State::Sent, None, now))
+        .filter(each.fold(Condition::any(), Condition::add))
+        .filter(Column::State.eq(State::Pending))
+        .exec(db)
+        .await?;
+    Ok(usize::try_from(result.rows_affected).unwrap_or(usize::MAX))
 }

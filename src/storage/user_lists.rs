@@ -5,8 +5,8 @@ use entity::{
     users::{Column, Entity, Model, Role, Status},
 };
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DbBackend, EntityTrait, Order as Direction, QueryFilter, QueryOrder,
-    QuerySelect, QueryTrait, Select, Statement, TransactionTrait,
+    ColumnTrait, Condition, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, EntityTrait, Order as Direction,
+    QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select, Statement, TransactionTrait,
     sea_query::{Expr, ExprTrait, Query, SelectStatement, UnionType},
 };
 use uuid::Uuid;
@@ -146,13 +146,6 @@ impl Filter {
             .add_option(self.last_sign_in_after.map(|at| last_sign_in(backend).gt(at)))
             .add_option(self.last_sign_in_before.map(|at| signed_in_before(backend, at)))
     }
-
-    async fn found(&self, db: &impl ConnectionTrait) -> Result<Option<Found>, StorageError> {
-        match &self.search {
-            Some(search) => Ok(Some(user_search::find(db, search, FEW).await?)),
-            None => Ok(None),
-        }
-    }
 }
 
 /// Written out where an index is of these alone.
@@ -196,19 +189,35 @@ pub async fn list(
     window: &Window,
     now: Timestamp,
 ) -> Result<Vec<Model>, StorageError> {
-    let found = filter.found(db).await?;
     let backend = db.get_database_backend();
-    let query = query(backend, filter, found.as_ref(), (order, window), now);
-    if backend != DbBackend::Postgres || !matches!(found, Some(Found::Many(_))) {
-        return Ok(query.all(db).await?);
-    }
-    // How wide a range is decides which index is the better one: the plan for any range, which PostgreSQL keeps after some executions, goes
-    // through thousands of users where this one reads a handful.
-    let transaction = db.begin().await?;
-    transaction.execute_unprepared("SET LOCAL plan_cache_mode = force_custom_plan").await?;
-    let users = query.all(&transaction).await?;
+    let page = |found: Option<&Found>| query(backend, filter, found, (order, window), now);
+    let Some(search) = &filter.search else { return Ok(page(None).all(db).await?) };
+    let (found, transaction) = follow(db, search).await?;
+    let users = page(Some(&found)).all(&transaction).await?;
     transaction.commit().await?;
     Ok(users)
+}
+
+/// Where a search leads, and the transaction to read that in.
+async fn follow(db: &DatabaseConnection, search: &Search) -> Result<(Found, DatabaseTransaction), StorageError> {
+    let transaction = db.begin().await?;
+    // A start is looked for in the order of its index, whatever it is: to plan that anew would take longer than to do it.
+    plan(&transaction, "force_generic_plan").await?;
+    let found = user_search::find(&transaction, search, FEW).await?;
+    if matches!(found, Found::Many(_)) {
+        // How wide a range is decides which index is the better one: the plan for any range, which PostgreSQL keeps after some executions,
+        // goes through thousands of users where this one reads a handful.
+        plan(&transaction, "force_custom_plan").await?;
+    }
+    Ok((found, transaction))
+}
+
+/// Whether PostgreSQL plans a statement for its values, in this transaction. SQLite never does.
+async fn plan(transaction: &DatabaseTransaction, mode: &str) -> Result<(), StorageError> {
+    if transaction.get_database_backend() == DbBackend::Postgres {
+        transaction.execute_unprepared(&format!("SET LOCAL plan_cache_mode = {mode}")).await?;
+    }
+    Ok(())
 }
 
 /// The query of [`list`] where the search leads there.
@@ -251,11 +260,22 @@ fn page(backend: DbBackend, condition: Condition, order: Order, window: &Window)
 }
 
 /// How many there are: exact up to `exact`; beyond that, what PostgreSQL's statistics say.
-pub async fn count(db: &impl ConnectionTrait, filter: &Filter, exact: u64, now: Timestamp) -> Result<u64, StorageError> {
-    let found = filter.found(db).await?;
+pub async fn count(db: &DatabaseConnection, filter: &Filter, exact: u64, now: Timestamp) -> Result<u64, StorageError> {
+    let Some(search) = &filter.search else { return count_found(db, filter, None, (exact, now)).await };
+    let (found, transaction) = follow(db, search).await?;
+    let count = count_found(&transaction, filter, Some(&found), (exact, now)).await?;
+    transaction.commit().await?;
+    Ok(count)
+}
+
+async fn count_found(
+    db: &impl ConnectionTrait,
+    filter: &Filter,
+    found: Option<&Found>,
+    (exact, now): (u64, Timestamp),
+) -> Result<u64, StorageError> {
     let backend = db.get_database_backend();
-    let all =
-        Entity::find().select_only().expr_as(Expr::value(1), "one").filter(filter.condition(backend, found.as_ref(), now)).into_query();
+    let all = Entity::find().select_only().expr_as(Expr::value(1), "one").filter(filter.condition(backend, found, now)).into_query();
     let some = all.clone().limit(exact.saturating_add(1)).to_owned();
     let count = counted(db, some).await?;
     if count <= exact {

@@ -2,7 +2,7 @@
 
 use entity::users::{Column, Entity};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, IdenStatic, Order, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     sea_query::{Expr, ExprTrait, Query, SelectStatement, UnionType},
 };
 use uuid::Uuid;
@@ -74,29 +74,41 @@ pub(super) fn by_bytes(backend: DbBackend, expression: &str) -> Expr {
     }
 }
 
+fn present(column: Column) -> Condition {
+    Condition::all().add(column.is_not_null())
+}
+
+/// The key of a name, and what its index leaves out. One that the full name begins with leads nowhere else than that does: PostgreSQL's index
+/// has the others alone, and what is in a range is there.
+fn beside_full_name(backend: DbBackend, column: Column) -> (Expr, Option<Condition>) {
+    let name = column.as_str();
+    match backend {
+        DbBackend::Postgres => {
+            let key = format!("(CASE WHEN starts_with(lower(full_name), lower({name})) THEN NULL ELSE lower({name}) END)");
+            (by_bytes(backend, &key), None)
+        }
+        _ => (by_bytes(backend, &format!("lower({name})")), Some(present(column))),
+    }
+}
+
 fn parts(backend: DbBackend, search: &Search) -> Vec<Part> {
-    let present = |column: Column| Some(Condition::all().add(column.is_not_null()));
     let mut parts = vec![
         Part { key: by_bytes(backend, "coalesce(email, '')"), present: None, start: search.word.clone() },
-        Part { key: by_bytes(backend, "username"), present: present(Column::Username), start: search.word.clone() },
+        Part { key: by_bytes(backend, "username"), present: Some(present(Column::Username)), start: search.word.clone() },
     ];
     parts.extend(search.phones.iter().map(|start| Part {
         key: by_bytes(backend, "phone"),
-        present: present(Column::Phone),
+        present: Some(present(Column::Phone)),
         start: start.clone(),
     }));
     let names = [
-        ("lower(display_name)", Column::DisplayName),
-        ("lower(full_name)", Column::FullName),
-        ("lower(first_name)", Column::FirstName),
-        ("lower(last_name)", Column::LastName),
+        (by_bytes(backend, "lower(full_name)"), Some(present(Column::FullName))),
+        (by_bytes(backend, "lower(last_name)"), Some(present(Column::LastName))),
+        beside_full_name(backend, Column::DisplayName),
+        beside_full_name(backend, Column::FirstName),
     ];
-    for (expression, column) in names {
-        parts.extend(search.names.iter().map(|start| Part {
-            key: by_bytes(backend, expression),
-            present: present(column),
-            start: start.clone(),
-        }));
+    for (key, present) in names {
+        parts.extend(search.names.iter().map(|start| Part { key: key.clone(), present: present.clone(), start: start.clone() }));
     }
     parts
 }

@@ -1,6 +1,6 @@
 //! One attempt to deliver one message: open, render, hand over, write down.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use entity::{
     Timestamp,
@@ -8,15 +8,12 @@ use entity::{
 };
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{
-    Parts,
-    sinks::{InboxKeeping, Parcel},
-};
+use super::Parts;
 use crate::{
     entropy::Entropy,
     outbound::{
         message::{Delivery, MessageSecret, SECRET_PURPOSE, Template},
-        render::Draft,
+        render::{Draft, Rendered},
         send_failure::SendFailure,
     },
     storage::messages::{self, Lease, Outcome},
@@ -30,82 +27,55 @@ const WRITE_ATTEMPTS: u32 = 8;
 const WRITE_PAUSE: Duration = Duration::from_secs(2);
 
 /// Attempts a leased message and writes down what came of it.
-pub(super) async fn run(parts: &Parts, message: Model) {
-    let lease = Lease::of(&message);
+pub(super) async fn run(parts: Arc<Parts>, message: Model) {
     let mut turn = None;
-    let verdict = attempt(parts, &message, &mut turn).await;
-    let now = parts.clock.now();
-    // Due at its expiry at the latest, so that the secret is emptied then.
-    let postponed = |until: Timestamp, error| Outcome::Postponed { until: until.min(message.expires_at.max(now)), error };
-    let (outcome, told) = match verdict {
-        Verdict::Ended(state, error) => (Outcome::Ended { state, error }, told(state)),
-        Verdict::Later(error) => (postponed(now + pause_before_retry(message.attempts, &parts.entropy), error), "postponed"),
-        Verdict::NotItsTurn(error) => (postponed(now + SHORTEST_PAUSE, error), "postponed"),
+    let verdict = match prepare(&parts, &message) {
+        Ok(content) => hand_over(&parts, &message, &content, &mut turn).await,
+        Err(verdict) => verdict,
     };
-    metrics::counter!("postern_messages_total", "channel" => message.channel.as_str(), "outcome" => told).increment(1);
-    match &outcome {
-        Outcome::Ended { state: State::Sent, .. } => {
-            metrics::histogram!("postern_message_delay_seconds", "channel" => message.channel.as_str())
-                .record(now.since(message.created_at).as_secs_f64());
-        }
-        Outcome::Ended { error: Some(error), .. } => {
-            tracing::warn!(message.id = %lease.id, message.template, message.channel = message.channel.as_str(), error, "a message was given up");
-        }
-        Outcome::Postponed { error, .. } => {
-            tracing::warn!(message.id = %lease.id, message.template, message.channel = message.channel.as_str(), message.attempts, error, "a message was not delivered yet");
-        }
-        Outcome::Ended { error: None, .. } => {}
-    }
-    write_down(parts, lease, outcome).await;
+    end(&parts, &message, verdict).await;
     // Only now may the next one be handed over: of two that are taken and not written down, both would go out again.
     drop(turn);
 }
 
-enum Verdict {
+/// What came of an attempt.
+pub(super) enum Verdict {
     Ended(State, Option<String>),
     Later(String),
     /// Soon: waiting for others is no failure of its own.
     NotItsTurn(String),
 }
 
-async fn attempt(parts: &Parts, message: &Model, turn: &mut Option<OwnedSemaphorePermit>) -> Verdict {
+/// What the recipient is to read, unless the message ends or waits without being handed over.
+pub(super) fn prepare(parts: &Parts, message: &Model) -> Result<Rendered, Verdict> {
     let now = parts.clock.now();
     if message.expires_at <= now {
-        return Verdict::Ended(State::Expired, None);
+        return Err(Verdict::Ended(State::Expired, None));
     }
     if message.created_at + parts.pace.retry_for <= now {
         let last = message.last_error.clone().unwrap_or_else(|| "never attempted to the end".to_owned());
-        return Verdict::Ended(State::Dead, Some(last));
+        return Err(Verdict::Ended(State::Dead, Some(last)));
     }
-    let (channel, Some(template)) = (message.channel, Template::from_stored(&message.template, &message.parameters)) else {
+    let Some(template) = Template::from_stored(&message.template, &message.parameters) else {
         // While a deployment changes versions, a newer instance may know it.
-        return Verdict::Later("this version has no such message".to_owned());
+        return Err(Verdict::Later("this version has no such message".to_owned()));
     };
     let Some((secret, delivery)) = open(parts, message) else {
         // While a deployment changes secrets, another instance may have the one that sealed it.
-        return Verdict::Later("sealed by a secret that is not set here".to_owned());
+        return Err(Verdict::Later("sealed by a secret that is not set here".to_owned()));
     };
-    let draft = Draft { channel, template: &template, secret: &secret, locale: &message.locale };
-    let content = match parts.renderer.render(&draft) {
-        Ok(content) => content,
-        Err(error) => return Verdict::Ended(State::Dead, Some(error.to_string())),
-    };
+    let draft = Draft { channel: message.channel, template: &template, secret: &secret, locale: &message.locale };
+    let content = parts.renderer.render(&draft).map_err(|error| Verdict::Ended(State::Dead, Some(error.to_string())))?;
     if delivery == Delivery::Decoy {
-        return Verdict::Ended(State::Discarded, None);
+        return Err(Verdict::Ended(State::Discarded, None));
     }
-    let parcel = Parcel {
-        id: message.id,
-        channel,
-        recipient: &message.recipient,
-        template: &message.template,
-        content: &content,
-        at: now,
-        expires_at: message.expires_at,
-    };
-    let keeping = InboxKeeping { database: &parts.database, secret_box: &parts.secret_box, entropy: &parts.entropy };
-    match parts.sinks.take(&parcel, &keeping).await {
+    Ok(content)
+}
+
+async fn hand_over(parts: &Parts, message: &Model, content: &Rendered, turn: &mut Option<OwnedSemaphorePermit>) -> Verdict {
+    match parts.sinks.take(message, content, parts.clock.now()).await {
         Ok(taken_in) => {
-            *turn = taken_in;
+            *turn = Some(taken_in);
             Verdict::Ended(State::Sent, None)
         }
         Err(SendFailure::Refused(error)) => Verdict::Ended(State::Dead, Some(error)),
@@ -117,6 +87,43 @@ async fn attempt(parts: &Parts, message: &Model, turn: &mut Option<OwnedSemaphor
 fn open(parts: &Parts, message: &Model) -> Option<(MessageSecret, Delivery)> {
     let sealed = message.secret_sealed.as_deref()?;
     MessageSecret::decode(parts.secret_box.open(SECRET_PURPOSE, sealed)?, message.id)
+}
+
+/// Tells what came of an attempt, and writes it down.
+pub(super) async fn end(parts: &Parts, message: &Model, verdict: Verdict) {
+    let now = parts.clock.now();
+    // Due at its expiry at the latest, so that the secret is emptied then.
+    let postponed = |until: Timestamp, error| Outcome::Postponed { until: until.min(message.expires_at.max(now)), error };
+    let (outcome, told) = match verdict {
+        Verdict::Ended(state, error) => (Outcome::Ended { state, error }, told(state)),
+        Verdict::Later(error) => (postponed(now + pause_before_retry(message.attempts, &parts.entropy), error), "postponed"),
+        Verdict::NotItsTurn(error) => (postponed(now + SHORTEST_PAUSE, error), "postponed"),
+    };
+    match &outcome {
+        Outcome::Ended { state: State::Sent, .. } => tell_sent(message, now),
+        Outcome::Ended { error, .. } => {
+            count(message, told);
+            if let Some(error) = error {
+                tracing::warn!(message.id = %message.id, message.template, message.channel = message.channel.as_str(), error, "a message was given up");
+            }
+        }
+        Outcome::Postponed { error, .. } => {
+            count(message, told);
+            tracing::warn!(message.id = %message.id, message.template, message.channel = message.channel.as_str(), message.attempts, error, "a message was not delivered yet");
+        }
+    }
+    write_down(parts, Lease::of(message), outcome).await;
+}
+
+/// Tells that a message was handed over.
+pub(super) fn tell_sent(message: &Model, now: Timestamp) {
+    count(message, told(State::Sent));
+    metrics::histogram!("postern_message_delay_seconds", "channel" => message.channel.as_str())
+        .record(now.since(message.created_at).as_secs_f64());
+}
+
+fn count(message: &Model, told: &'static str) {
+    metrics::counter!("postern_messages_total", "channel" => message.channel.as_str(), "outcome" => told).increment(1);
 }
 
 async fn write_down(parts: &Parts, lease: Lease, outcome: Outcome) {

@@ -1,25 +1,20 @@
 //! Where messages go: chosen by the settings.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use entity::{Channel, Timestamp};
+use entity::{Channel, Timestamp, messages::Model};
 use tokio::sync::OwnedSemaphorePermit;
-use uuid::Uuid;
 
 use super::Pace;
 use crate::{
     config::{Config, Mode},
-    crypto::secret_box::SecretBox,
-    entropy::Entropy,
     outbound::{
-        message::INBOX_PURPOSE,
         render::Rendered,
         send_failure::SendFailure,
         sms::{SmsSettingError, TextMessage, Texter},
         smtp::{Mail, MailSettingError, Mailer},
         turns::Turns,
     },
-    storage::{database::Database, dev_inbox},
 };
 
 /// Whether messages without a sender of their own go to the development inbox.
@@ -37,7 +32,7 @@ pub struct Sinks {
     mailer: Option<Mailer>,
     texter: Option<Texter>,
     inbox: Inbox,
-    kept: AtomicU32,
+    kept: AtomicUsize,
     /// Each channel has its own: where one service is slow, the other goes on.
     mail_turns: Turns,
     sms_turns: Turns,
@@ -55,25 +50,7 @@ pub enum SinkError {
 }
 
 /// The inbox is swept each time that so many messages came in.
-const SWEPT_EVERY: u32 = 32;
-
-/// What a sink is given.
-pub(super) struct Parcel<'a> {
-    pub id: Uuid,
-    pub channel: Channel,
-    pub recipient: &'a str,
-    pub template: &'a str,
-    pub content: &'a Rendered,
-    pub at: Timestamp,
-    pub expires_at: Timestamp,
-}
-
-/// What the development inbox needs.
-pub(super) struct InboxKeeping<'a> {
-    pub database: &'a Database,
-    pub secret_box: &'a SecretBox,
-    pub entropy: &'a Entropy,
-}
+const SWEPT_EVERY: usize = 32;
 
 impl Sinks {
     /// Everything goes to the development inbox.
@@ -83,7 +60,7 @@ impl Sinks {
             mailer: None,
             texter: None,
             inbox: Inbox::Open,
-            kept: AtomicU32::new(0),
+            kept: AtomicUsize::new(0),
             mail_turns: Turns::new(1),
             sms_turns: Turns::new(1),
         }
@@ -109,56 +86,36 @@ impl Sinks {
         let texter = sms.sender.as_ref().map(|sender| Texter::new(sender, Pace::ATTEMPT)).transpose()?;
         let inbox = if *mode == Mode::Development { Inbox::Open } else { Inbox::Closed };
         let [mail_turns, sms_turns] = [(); 2].map(|()| Turns::new(usize::from(messages.unsettled)));
-        Ok(Self { mailer, texter, inbox, kept: AtomicU32::new(0), mail_turns, sms_turns })
+        Ok(Self { mailer, texter, inbox, kept: AtomicUsize::new(0), mail_turns, sms_turns })
     }
 
-    /// Hands it over. The turn in which that was done lasts until it is written down; the inbox needs none.
-    pub(super) async fn take(&self, parcel: &Parcel<'_>, keeping: &InboxKeeping<'_>) -> Result<Option<OwnedSemaphorePermit>, SendFailure> {
-        let Parcel { id, recipient, template, content, at, expires_at, .. } = *parcel;
-        match (parcel.channel, &self.mailer, &self.texter) {
-            (Channel::Email, Some(mailer), _) => {
-                Box::pin(mailer.send(&Mail { id, recipient, content, at }, &self.mail_turns)).await.map(Some)
-            }
+    /// Whether what goes over a channel ends in the development inbox.
+    pub(super) fn is_kept(&self, channel: Channel) -> bool {
+        let has_sender = match channel {
+            Channel::Email => self.mailer.is_some(),
+            Channel::Sms => self.texter.is_some(),
+        };
+        !has_sender && self.inbox == Inbox::Open
+    }
+
+    /// Notes that the inbox took so many more. Returns whether it is time to sweep it.
+    pub(super) fn note_kept(&self, more: usize) -> bool {
+        let before = self.kept.fetch_add(more, Ordering::Relaxed);
+        before / SWEPT_EVERY < before.wrapping_add(more) / SWEPT_EVERY
+    }
+
+    /// Hands it over. The turn in which that was done lasts until it is written down.
+    pub(super) async fn take(&self, message: &Model, content: &Rendered, at: Timestamp) -> Result<OwnedSemaphorePermit, SendFailure> {
+        let Model { id, channel, recipient, template, expires_at, .. } = message;
+        match (channel, &self.mailer, &self.texter) {
+            (Channel::Email, Some(mailer), _) => Box::pin(mailer.send(&Mail { id: *id, recipient, content, at }, &self.mail_turns)).await,
             (Channel::Sms, _, Some(texter)) => {
                 let turn = self.sms_turns.next().await?;
-                texter.send(&TextMessage { id, recipient, template, content, at, expires_at }).await.map(|()| Some(turn))
+                texter.send(&TextMessage { id: *id, recipient, template, content, at, expires_at: *expires_at }).await.map(|()| turn)
             }
-            (Channel::Email, None, _) | (Channel::Sms, _, None) => match self.inbox {
-                Inbox::Open => self.keep(parcel, keeping).await.map(|()| None),
-                Inbox::Closed => Err(SendFailure::Refused(format!("no sender for {} is set", parcel.channel.as_str()))),
-            },
+            (Channel::Email, None, _) | (Channel::Sms, _, None) => {
+                Err(SendFailure::Refused(format!("no sender for {} is set", channel.as_str())))
+            }
         }
     }
-
-    async fn keep(&self, parcel: &Parcel<'_>, keeping: &InboxKeeping<'_>) -> Result<(), SendFailure> {
-        keep(parcel, keeping).await?;
-        if self.kept.fetch_add(1, Ordering::Relaxed).is_multiple_of(SWEPT_EVERY)
-            && let Err(error) = dev_inbox::sweep(keeping.database.write()).await
-        {
-            tracing::warn!(%error, "the development inbox keeps old messages");
-        }
-        Ok(())
-    }
-}
-
-async fn keep(parcel: &Parcel<'_>, keeping: &InboxKeeping<'_>) -> Result<(), SendFailure> {
-    let content =
-        serde_json::to_vec(parcel.content).map(zeroize::Zeroizing::new).map_err(|error| SendFailure::Refused(error.to_string()))?;
-    let row = entity::dev_inbox::Model {
-        id: parcel.id,
-        recipient: parcel.recipient.to_owned(),
-        content_sealed: keeping.secret_box.seal(INBOX_PURPOSE, &content, keeping.entropy),
-        channel: parcel.channel,
-        sent_at: parcel.at,
-    };
-    dev_inbox::insert(keeping.database.write(), row).await.map_err(|error| SendFailure::Later(error.to_string()))?;
-    // The code stays out of the log, here as everywhere.
-    tracing::info!(
-        message.id = %parcel.id,
-        message.channel = parcel.channel.as_str(),
-        message.to = parcel.recipient,
-        message.subject = parcel.content.subject.as_deref().unwrap_or_default(),
-        "a message for you is in the development inbox: /dev/inbox"
-    );
-    Ok(())
 }

@@ -53,12 +53,13 @@ pub(super) async fn sqlite(url: &str) -> Result<(DatabaseConnection, DatabaseCon
 
     let mut writer = ConnectOptions::new(url);
     sqlite_pool(&mut writer).max_connections(1).map_sqlx_sqlite_opts(|options| {
-        options
+        sqlite_connection(options)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
-            .busy_timeout(STATEMENT_TIMEOUT)
             .foreign_keys(true)
+            // 8 MiB of pages: every sign-in writes to some forty, and those that went away are read again.
+            .pragma("cache_size", "-8192")
             // What was deleted is not to be read from the file any more.
             .pragma("secure_delete", "ON")
     });
@@ -67,9 +68,15 @@ pub(super) async fn sqlite(url: &str) -> Result<(DatabaseConnection, DatabaseCon
     let mut readers = ConnectOptions::new(url);
     sqlite_pool(&mut readers)
         .max_connections(SQLITE_READERS)
-        .map_sqlx_sqlite_opts(|options| options.read_only(true).create_if_missing(false).busy_timeout(STATEMENT_TIMEOUT));
+        .map_sqlx_sqlite_opts(|options| sqlite_connection(options).read_only(true).create_if_missing(false));
     let readers = connect_patiently(readers).await?;
     Ok((writer, readers))
+}
+
+/// What readers and the writer have in common.
+fn sqlite_connection(options: SqliteConnectOptions) -> SqliteConnectOptions {
+    // What a large transaction sets aside, to undo a part of it, would go to a file in a folder of the system otherwise.
+    options.busy_timeout(STATEMENT_TIMEOUT).pragma("temp_store", "MEMORY")
 }
 
 /// Two programs that make the same file at once disturb one another while the journal is switched on; SQLite does not wait for its lock there.

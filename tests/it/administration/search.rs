@@ -42,6 +42,20 @@ async fn the_start_of_anything_that_names_them_finds_people() {
         },
         users::Model { phone: text("+66812345678"), full_name: text("กมล ใจดี"), ..user(&gateway, "kamon@example.com") },
         users::Model { last_name: text("ÉMILE_%"), ..user(&gateway, "zola@example.com") },
+        // Names that the full one begins with, does not begin with, or is not there for.
+        users::Model {
+            full_name: text("Grace Hopper"),
+            display_name: text("grace"),
+            first_name: text("GRACE H"),
+            ..user(&gateway, "hopper@example.com")
+        },
+        users::Model {
+            full_name: text("Margaret Hamilton"),
+            display_name: text("Peggy"),
+            first_name: text("Margaret Hamilton-Lickly"),
+            ..user(&gateway, "hamilton@example.com")
+        },
+        users::Model { display_name: text("Mags"), first_name: text("Maggie"), ..user(&gateway, "smith@example.com") },
     ];
     insert(&gateway, people).await;
     for (search, expected) in [
@@ -61,6 +75,15 @@ async fn the_start_of_anything_that_names_them_finds_people() {
         ("+65", &[]),
         ("émi", &["zola@example.com"]),
         ("Émile_%", &["zola@example.com"]),
+        ("grace", &["hopper@example.com"]),
+        ("grace hopp", &["hopper@example.com"]),
+        ("grace hopper l", &[]),
+        ("margaret h", &["hamilton@example.com"]),
+        ("Margaret Hamilton-L", &["hamilton@example.com"]),
+        ("peg", &["hamilton@example.com"]),
+        ("mag", &["smith@example.com"]),
+        ("MAGGIE", &["smith@example.com"]),
+        ("mags", &["smith@example.com"]),
         // They are letters like others.
         ("%", &[]),
         ("_", &[]),
@@ -70,7 +93,7 @@ async fn the_start_of_anything_that_names_them_finds_people() {
         assert_eq!(found(&admin, search).await, expected.iter().map(|email| json!(email)).collect::<Vec<_>>(), "{search}");
     }
     for nothing in ["", "  ", "\u{0}"] {
-        assert_eq!(found(&admin, nothing).await.len(), 5, "nothing is looked for");
+        assert_eq!(found(&admin, nothing).await.len(), 8, "nothing is looked for");
     }
     let page = admin.try_users(json!({"filter": {"search": "a", "emailVerified": true}})).await.expect_field();
     assert_eq!((&page["totalCount"], &page["nodes"]), (&json!(0), &json!([])));

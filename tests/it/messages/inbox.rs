@@ -128,8 +128,8 @@ async fn the_newest_five_hundred_are_kept() {
                 channel: Channel::Email,
                 sent_at: house.clock.now(),
             };
-            dev_inbox::insert(house.database.write(), row.clone()).await.expect("inserted");
-            dev_inbox::insert(house.database.write(), row).await.expect("a second delivery is no error");
+            dev_inbox::insert(house.database.write(), vec![row.clone()]).await.expect("inserted");
+            dev_inbox::insert(house.database.write(), vec![row]).await.expect("a second delivery is no error");
             house.clock.advance(Duration::from_millis(1));
         }
         dev_inbox::sweep(house.database.write()).await.expect("swept");
