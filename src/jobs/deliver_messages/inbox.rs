@@ -60,9 +60,8 @@ pub(super) async fn deliver(parts: Arc<Parts>, together: Vec<Model>) {
             }
         }
         Err(error) => {
-            for (message, _) in &readable {
-                attempt::end(&parts, message, Verdict::Later(error.to_string())).await;
-            }
+            let later = readable.iter().map(|(message, _)| attempt::end(&parts, message, Verdict::Later(error.to_string())));
+            futures::future::join_all(later).await;
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use sea_orm::{ColumnTrait, Database, EntityTrait, PaginatorTrait, QueryFilter};
 use serde::Deserialize;
 
 use super::gateway::Door;
@@ -64,10 +65,24 @@ impl Door {
         }
     }
 
-    /// The messages to somebody that this test has not read yet, oldest first, as it stands.
+    /// The messages to somebody that this test has not read yet, oldest first, once none is on its way any more.
     pub async fn unread(&self, to: &str) -> Vec<Message> {
+        self.all_have_come(to).await;
         let messages = self.inbox(to).await;
         let read = self.place.read.lock().unwrap();
         messages.into_iter().rev().filter(|message| !read.contains(&message.id)).collect()
+    }
+
+    /// Waits until the courier is done with every message to somebody.
+    async fn all_have_come(&self, to: &str) {
+        use entity::messages::{Column, Entity, State};
+        let database = Database::connect(self.place.config().database.url).await.unwrap();
+        let patience = Instant::now() + PATIENCE;
+        let on_their_way = Entity::find().filter(Column::Recipient.eq(to)).filter(Column::State.eq(State::Pending));
+        while on_their_way.clone().count(&database).await.unwrap() > 0 {
+            assert!(Instant::now() < patience, "a message to {to} stays on its way");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        database.close().await.unwrap();
     }
 }
