@@ -5,8 +5,8 @@ use entity::{
     messages::{ActiveModel, Column, Entity, Model, State},
 };
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    QueryTrait, Set,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, IntoActiveModel, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    Set,
     sea_query::{Expr, LockBehavior, LockType},
 };
 use uuid::Uuid;
@@ -54,11 +54,6 @@ pub async fn find_next_due_at(db: &impl ConnectionTrait) -> Result<Option<Timest
         .one(db)
         .await?;
     Ok(next)
-}
-
-/// How many messages wait.
-pub async fn count_pending(db: &impl ConnectionTrait) -> Result<u64, StorageError> {
-    Ok(Entity::find().filter(pending()).count(db).await?)
 }
 
 /// Which messages to take.

@@ -50,16 +50,6 @@ async fn told(gateway: &Gateway, user_id: Uuid) -> Vec<account_events::Kind> {
     events.into_iter().map(|event| event.kind).collect()
 }
 
-/// Reads every message that has come or is on its way, and answers their subjects or texts.
-async fn read_all(gateway: &Gateway, contact: &str) -> Vec<String> {
-    let mut read = Vec::new();
-    while !gateway.unread(contact).await.is_empty() {
-        let message = gateway.next_message(contact).await;
-        read.push(message.subject.unwrap_or(message.text));
-    }
-    read
-}
-
 /// The next message, by its subject or text.
 async fn next_notice(gateway: &Gateway, contact: &str) -> String {
     let message = gateway.next_message(contact).await;

@@ -13,3 +13,4 @@ mod real_smtp;
 mod setting;
 mod sms;
 mod sms_caps;
+mod together;

@@ -64,15 +64,6 @@ async fn location(member: &Member) -> Value {
     member.graphql(query, json!({})).await.expect_field()["location"].clone()
 }
 
-/// Lets every message that is on its way come, and reads it.
-async fn read_all(gateway: &Gateway) -> Vec<Message> {
-    let mut read = Vec::new();
-    while !gateway.unread(ADA).await.is_empty() {
-        read.push(gateway.next_message(ADA).await);
-    }
-    read
-}
-
 /// The link to sign in with, whatever else comes late before it.
 async fn magic_link(gateway: &Gateway) -> String {
     loop {

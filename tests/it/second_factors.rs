@@ -28,19 +28,8 @@ async fn without_buckets() -> Gateway {
 async fn protected(gateway: &Gateway, email: &str) -> Protected {
     let member = gateway.visitor().becomes_member(email).await;
     let (app, recovery_codes) = member.enable_totp(&gateway.clock).await;
-    read_all(gateway, email).await;
+    gateway.read_all(email).await;
     Protected { member, app, recovery_codes }
-}
-
-/// Lets every message that is on its way come, and reads it.
-async fn read_all(gateway: &Gateway, email: &str) {
-    tokio::time::timeout(Duration::from_secs(5), async {
-        while !gateway.unread(email).await.is_empty() {
-            gateway.next_message(email).await;
-        }
-    })
-    .await
-    .expect("the messages come to an end");
 }
 
 fn totp(code: &str) -> Value {
@@ -127,7 +116,7 @@ async fn a_code_of_the_app_is_used_once() {
     visitor.try_second_factor(&first, totp(&app.code(&gateway.clock))).await.expect_problem("TOKEN_INVALID");
     let token = visitor.first_factor("ada@example.com", PASSWORD).await;
     visitor.second_factor(&token, totp(&app.code(&gateway.clock))).await;
-    read_all(&gateway, "ada@example.com").await;
+    gateway.read_all("ada@example.com").await;
 }
 
 // B12
@@ -165,7 +154,7 @@ async fn recovery_codes_stand_in_once_each() {
     recovered.enable_totp(&gateway.clock).await;
     let token = visitor.first_factor("ada@example.com", PASSWORD).await;
     visitor.try_second_factor(&token, totp(&app.code(&gateway.clock))).await.expect_problem("SECOND_FACTOR_INVALID");
-    read_all(&gateway, "ada@example.com").await;
+    gateway.read_all("ada@example.com").await;
 }
 
 #[tokio::test]
@@ -212,5 +201,5 @@ async fn every_act_is_told_and_written_down() {
         assert_eq!(of(event_type, Success), 1, "{event_type}");
     }
     assert_eq!((of("reauthentication", Success), of("reauthentication", Failure)), (1, 1));
-    read_all(&gateway, "ada@example.com").await;
+    gateway.read_all("ada@example.com").await;
 }

@@ -4,7 +4,7 @@ use entity::{account_events::Kind, user_audit_log, user_sessions::Actor};
 use sea_orm::EntityTrait;
 use serde_json::json;
 
-use super::{NOBODY, PASSWORD, account, audited, ended, id_of, next_notice, read_all, row, tidy, told, without_buckets};
+use super::{NOBODY, PASSWORD, account, audited, ended, id_of, next_notice, row, tidy, told, without_buckets};
 
 // C14, C17: at once, without grace, and what happened stays without the person.
 #[tokio::test]
@@ -61,6 +61,6 @@ async fn a_reason_is_given_and_the_last_administrator_stays() {
     // Who deletes themselves is named no more either.
     let rows = user_audit_log::Entity::find().all(&gateway.database().await).await.unwrap();
     assert!(rows.iter().all(|row| row.user_id != Some(id_of(&root)) && row.actor_user_id != Some(id_of(&root))));
-    read_all(&gateway, "root@example.com").await;
+    gateway.read_all("root@example.com").await;
     gateway.expect_undelivered();
 }

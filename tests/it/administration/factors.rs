@@ -3,7 +3,7 @@
 use entity::account_events::Kind;
 use serde_json::{Value, json};
 
-use super::{NOBODY, PASSWORD, account, audited, ended, id_of, next_notice, read_all, told, without_buckets};
+use super::{NOBODY, PASSWORD, account, audited, ended, id_of, next_notice, told, without_buckets};
 use crate::support::AuthenticatorApp;
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn a_locked_account_is_opened_again() {
     right().await.expect_problem("TOO_MANY_ATTEMPTS");
     admin.try_unlock(&ada.user_id).await.expect_done();
     right().await.expect_done();
-    read_all(&gateway, "ada@example.com").await;
+    gateway.read_all("ada@example.com").await;
     gateway.expect_undelivered();
 }
 
@@ -76,7 +76,7 @@ async fn lost_factors_are_taken_off() {
     let mut key = ada.visitor.security_key();
     ada.add_passkey(&mut key).await;
     let (app, codes) = ada.enable_totp(&gateway.clock).await;
-    read_all(&gateway, "ada@example.com").await;
+    gateway.read_all("ada@example.com").await;
     let phone = gateway.app_user();
     let token = phone.first_factor("ada@example.com", PASSWORD).await;
     let answer = phone.try_second_factor_with(&token, json!({"totpCode": app.code(&gateway.clock)}), true).await;
@@ -111,7 +111,7 @@ async fn lost_factors_are_taken_off() {
     back.enable_totp(&gateway.clock).await;
     // Trust does not come back with it.
     phone.first_factor("ada@example.com", PASSWORD).await;
-    read_all(&gateway, "ada@example.com").await;
+    gateway.read_all("ada@example.com").await;
 
     let kinds = told(&gateway, id_of(&ada)).await;
     assert_eq!(kinds.iter().filter(|kind| **kind == Kind::PasskeyChanged).count(), 2);

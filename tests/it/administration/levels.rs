@@ -78,7 +78,7 @@ async fn every_field_asks_everybody_for_their_level() {
         let expected = field.3.then_some(("REAUTHENTICATION_REQUIRED", None));
         assert_eq!(refusal(&answer), expected, "{} by an old proof: {answer:?}", field.0);
     }
-    super::read_all(&gateway, "user@example.com").await;
+    gateway.read_all("user@example.com").await;
 }
 
 // Whatever a client sends, and whoever does not exist: a problem or an empty answer, never a fault.

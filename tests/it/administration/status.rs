@@ -148,7 +148,7 @@ async fn the_last_administrator_stays_in() {
     assert_eq!(payload["user"]["status"], "INACTIVE");
     root.graphql("{ me { id } }", json!({})).await.expect_error("UNAUTHENTICATED");
     other.try_set_status(&other.user_id, "BANNED").await.expect_problem("LAST_ADMIN");
-    super::read_all(&gateway, "leaving@example.com").await;
+    gateway.read_all("leaving@example.com").await;
 }
 
 // H21: sockets and requests of another instance, on warm caches: within a second.

@@ -3,9 +3,7 @@
 use entity::{account_events::Kind, user_audit_log::Category, user_sessions::Actor};
 use serde_json::{Value, json};
 
-use super::{
-    HOUR, NOBODY, PASSWORD, account, account_without_password, audited, id_of, next_notice, problems, read_all, row, told, without_buckets,
-};
+use super::{HOUR, NOBODY, PASSWORD, account, account_without_password, audited, id_of, next_notice, problems, row, told, without_buckets};
 use crate::contacts::moves_to;
 
 #[tokio::test]
@@ -95,7 +93,7 @@ async fn another_address_is_nobodys_until_it_is_proved() {
             break message;
         }
     };
-    read_all(&gateway, "second@example.com").await;
+    gateway.read_all("second@example.com").await;
     gateway.advance(std::time::Duration::from_millis(5));
 
     let user = admin.try_update(&ada.user_id, json!({"email": " Third@Example.com "})).await.expect_done()["user"].take();
@@ -155,5 +153,5 @@ async fn a_number_is_changed_and_cleared() {
     let eve = account(&gateway, "eve@example.com").await;
     admin.try_update(&eve.user_id, json!({"phone": "+66812345678"})).await.expect_done();
     admin.try_update(&bo.user_id, json!({"phone": "+66812345678"})).await.expect_done();
-    read_all(&gateway, "eve@example.com").await;
+    gateway.read_all("eve@example.com").await;
 }

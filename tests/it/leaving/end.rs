@@ -54,10 +54,8 @@ async fn after_the_days_of_grace_everything_goes() {
             json!({"after": cursor}),
         )
         .await;
-    delivered(&gateway).await;
-    while !gateway.unread("canary@example.com").await.is_empty() {
-        gateway.next_message("canary@example.com").await;
-    }
+    gateway.all_have_come(None).await;
+    gateway.read_all("canary@example.com").await;
     let database = gateway.database().await;
     let rows_before = user_audit_log::Entity::find().all(&database).await.unwrap();
     assert_eq!(tidy(&gateway).await.of("deleted_accounts"), 0, "not before its time");
@@ -87,7 +85,7 @@ async fn after_the_days_of_grace_everything_goes() {
     assert_eq!(bystander.visitor.try_refresh(None).await.expect_done()["session"]["id"], bystander.session_id.as_str());
 
     // What is left: the message until it is removed, and what says nothing of anybody.
-    delivered(&gateway).await;
+    gateway.all_have_come(None).await;
     tidy(&gateway).await;
     let mut left = dump::everything(&database).await;
     left.retain(|table, _| table != "dev_inbox");
@@ -137,11 +135,9 @@ async fn what_lies_by_former_addresses_goes_too() {
     for next in ["passed-on@example.com", "last@example.com"] {
         moves_to(&gateway, &ada, next).await;
     }
-    delivered(&gateway).await;
+    gateway.all_have_come(None).await;
     for address in ["former@example.com", "passed-on@example.com", "last@example.com"] {
-        while !gateway.unread(address).await.is_empty() {
-            gateway.next_message(address).await;
-        }
+        gateway.read_all(address).await;
     }
     account(&gateway, "passed-on@example.com").await;
     // Typed, and never confirmed.
@@ -151,7 +147,7 @@ async fn what_lies_by_former_addresses_goes_too() {
     gateway.visitor().request_password_reset("former@example.com").await;
     gateway.advance(14 * DAY);
     assert_eq!(tidy(&gateway).await.of("deleted_accounts"), 1);
-    delivered(&gateway).await;
+    gateway.all_have_come(None).await;
     let attempts = password_reset_attempts::Entity::find().all(&gateway.database().await).await.unwrap();
     let mut left: Vec<_> = attempts.into_iter().map(|attempt| attempt.contact).collect();
     left.sort();
@@ -160,17 +156,6 @@ async fn what_lies_by_former_addresses_goes_too() {
     left.retain(|table, _| table != "dev_inbox");
     for (table, rows) in &left {
         assert!(!rows.iter().any(|row| row.contains("former@example.com")), "{table}: {rows:?}");
-    }
-}
-
-/// Waits until nothing is on its way any more.
-async fn delivered(gateway: &Gateway) {
-    let database = gateway.database().await;
-    let pending = entity::messages::Entity::find().filter(entity::messages::Column::State.eq(entity::messages::State::Pending));
-    let patience = std::time::Instant::now() + std::time::Duration::from_secs(5);
-    while pending.clone().one(&database).await.unwrap().is_some() {
-        assert!(std::time::Instant::now() < patience, "messages are on their way for ever");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }
 
@@ -211,7 +196,7 @@ async fn who_has_only_a_number_is_told_there() {
     tidy(&gateway).await;
     let farewell = gateway.next_message("+66812345678").await;
     assert!(farewell.text.chars().any(|letter| ('\u{e00}'..='\u{e7f}').contains(&letter)), "{farewell:?}");
-    delivered(&gateway).await;
+    gateway.all_have_come(None).await;
     tidy(&gateway).await;
     let left = dump::everything(&gateway.database().await).await;
     let still = left.iter().filter(|(table, rows)| *table != "dev_inbox" && rows.iter().any(|row| row.contains("66812345678")));

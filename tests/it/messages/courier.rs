@@ -20,21 +20,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     fake_smtp::{FakeSmtp, Mood, free_port},
-    setting::{CODE, House, LINK_TOKEN, houses, mailer, secret_box_of},
+    setting::{CODE, House, LINK_TOKEN, SOON, houses, mailer, secret_box_of, until},
 };
 
 const SEND: Duration = Duration::from_secs(5);
 
 fn by_mail(port: u16, timeout: Duration) -> Sinks {
     Sinks::with_mail(mailer(port, timeout), Inbox::Open)
-}
-
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !holds().await {
-        assert!(Instant::now() < deadline, "{what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 #[tokio::test]
@@ -54,7 +46,7 @@ async fn a_committed_message_arrives_and_one_that_rolled_back_does_not() {
         let id = house.enqueue(house.sign_up_code("a@example.com")).await;
         house.bell.ring();
 
-        until("the message arrives", async || house.row(id).await.state == State::Sent).await;
+        until("the message arrives", SOON, async || house.row(id).await.state == State::Sent).await;
         let inbox = house.inbox().await;
         assert_eq!(inbox.len(), 1);
         let message = &inbox[0];
@@ -212,10 +204,10 @@ async fn a_recipient_that_the_server_is_long_about_holds_nobody_up() {
     let courier = house.courier_to(by_mail(server.port, FOR_EVER), Pace::default());
     let running = tokio::spawn(courier.run(CancellationToken::new()));
     let again = async || house.rows().await.iter().filter(|row| row.attempts == 2).count();
-    until("half of the room is full of them", async || again().await == Pace::default().concurrency / 2).await;
+    until("half of the room is full of them", SOON, async || again().await == Pace::default().concurrency / 2).await;
     house.enqueue(house.sign_up_code("ann@example.com")).await;
     house.enqueue(house.sign_up_code("bob@example.com")).await;
-    until("others are served", async || server.count() == 2).await;
+    until("others are served", SOON, async || server.count() == 2).await;
     assert_eq!(again().await, Pace::default().concurrency / 2);
     running.abort();
     house.end().await;
@@ -309,77 +301,6 @@ async fn shutdown_delivers_what_is_due_and_waits_for_nothing_else() {
     house.end().await;
 }
 
-// Where sign-ups come one after the other, a look for each would cost more than the messages do.
-#[tokio::test]
-async fn messages_that_come_close_together_are_sent_together() {
-    for house in houses().await {
-        let shutdown = CancellationToken::new();
-        let breath = Duration::from_millis(500);
-        let pace = Pace { tick: Duration::from_hours(1), concurrency: 64, busy_from: 2, breath, ..Pace::default() };
-        let running = tokio::spawn(house.courier_to(Sinks::dev_inbox(), pace).run(shutdown.clone()));
-        for number in 0..30 {
-            house.enqueue(house.sign_up_code(&format!("a{number}@example.com"))).await;
-            house.clock.advance(Duration::from_millis(1));
-            house.bell.ring();
-        }
-        until("all arrive", async || house.rows().await.iter().all(|row| row.state == State::Sent)).await;
-        let moments: HashSet<_> = house.rows().await.into_iter().map(|row| row.sent_at).collect();
-        assert!(moments.len() < 10, "{moments:?}");
-        assert_eq!(house.inbox().await.len(), 30);
-        shutdown.cancel();
-        running.await.expect("a clean end");
-        house.end().await;
-    }
-}
-
-#[tokio::test]
-async fn shutdown_does_not_wait_until_more_has_come() {
-    let house = House::on_sqlite().await;
-    let shutdown = CancellationToken::new();
-    let pace = Pace { tick: Duration::from_hours(1), busy_from: 0, breath: Duration::from_hours(1), ..Pace::default() };
-    let running = tokio::spawn(house.courier_to(Sinks::dev_inbox(), pace).run(shutdown.clone()));
-    let first = house.enqueue(house.sign_up_code("a@example.com")).await;
-    house.bell.ring();
-    until("the first one arrives at once", async || house.row(first).await.state == State::Sent).await;
-    let second = house.enqueue(house.sign_up_code("b@example.com")).await;
-    house.bell.ring();
-    shutdown.cancel();
-    running.await.expect("a clean end");
-    assert_eq!(house.row(second).await.state, State::Sent);
-    house.end().await;
-}
-
-#[tokio::test]
-async fn what_cannot_be_sent_holds_nothing_back_that_was_leased_with_it() {
-    for house in houses().await {
-        let good = house.enqueue(house.sign_up_code("a@example.com")).await;
-        let mut late = house.sign_up_code("b@example.com");
-        late.expires_at = house.clock.now();
-        let late = house.enqueue(late).await;
-        let mut decoy = house.sign_up_code("c@example.com");
-        decoy.delivery = Delivery::Decoy;
-        let decoy = house.enqueue(decoy).await;
-        let mut unread = house.sign_up_code("d@example.com");
-        unread.secret = MessageSecret::none();
-        let other = house.enqueue(unread).await;
-        sea_orm::ConnectionTrait::execute_unprepared(
-            house.database.write(),
-            "UPDATE messages SET template = 'of_another_version' WHERE recipient = 'd@example.com'",
-        )
-        .await
-        .expect("changed");
-        assert_eq!(house.courier().deliver_due().await.expect("attempted"), 4);
-        let mut states = Vec::new();
-        for id in [good, late, decoy, other] {
-            states.push(house.row(id).await.state);
-        }
-        assert_eq!(states, [State::Sent, State::Expired, State::Discarded, State::Pending]);
-        let received: Vec<_> = house.inbox().await.into_iter().map(|message| message.recipient).collect();
-        assert_eq!(received, ["a@example.com"]);
-        house.end().await;
-    }
-}
-
 #[tokio::test]
 async fn text_messages_go_to_the_inbox_in_development_and_nowhere_in_production() {
     for (inbox, state) in [(Inbox::Open, State::Sent), (Inbox::Closed, State::Dead)] {
@@ -434,7 +355,7 @@ async fn the_courier_survives_a_database_that_is_away() {
     message.template = Template::AccountCreated {};
     message.secret = MessageSecret::none();
     let id = house.enqueue(message).await;
-    until("it goes on", async || house.row(id).await.state == State::Sent).await;
+    until("it goes on", SOON, async || house.row(id).await.state == State::Sent).await;
     shutdown.cancel();
     running.await.expect("a clean end");
     house.end().await;

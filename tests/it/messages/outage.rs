@@ -14,7 +14,10 @@ use sea_orm::{
 };
 use serde_json::json;
 
-use super::fake_smtp::{FakeSmtp, Mood, free_port};
+use super::{
+    fake_smtp::{FakeSmtp, Mood, free_port},
+    setting::until,
+};
 use crate::support::{Place, Steered, Visitor};
 
 const MESSAGES: usize = 1_000;
@@ -60,14 +63,6 @@ async fn rests(database: &DatabaseConnection, place: &Place) -> bool {
     let (now, lease) = (place.clock.now(), Pace::default().lease);
     // What was leased comes back a whole lease after that; what was put off, after a time drawn by lot.
     waiting.all(database).await.unwrap().into_iter().all(|(due, since)| due > now && due != since + lease)
-}
-
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_mins(1);
-    while !holds().await {
-        assert!(Instant::now() < deadline, "{what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }
 
 /// Every word that lies in a text or in bytes of any table, as whoever stole a dump could read it.
@@ -126,7 +121,7 @@ async fn a_thousand_messages_outlive_the_mail_server_and_two_kills() {
     let each = MESSAGES / (MINUTES + 1);
 
     let well = sign_ups(&instance, 0..each).await;
-    until("what is sent while all is well arrives", async || count(&database, State::Sent).await == each).await;
+    until("what is sent while all is well arrives", MINUTE, async || count(&database, State::Sent).await == each).await;
     let mut mails = server.mails.lock().unwrap().clone();
     drop(server);
 
@@ -147,12 +142,12 @@ async fn a_thousand_messages_outlive_the_mail_server_and_two_kills() {
     let server = FakeSmtp::start_on(port, Mood::Well).await;
     while server.count() < MESSAGES / 3 {
         instance.advance(STEP);
-        until("what is due goes out", async || server.count() >= MESSAGES / 3 || rests(&database, &place).await).await;
+        until("what is due goes out", MINUTE, async || server.count() >= MESSAGES / 3 || rests(&database, &place).await).await;
     }
     // In the middle of its deliveries, the leases of which are over when it is there again.
     instance = instance.kill_and_restart(Pace::default().lease, port);
     while count(&database, State::Pending).await > 0 {
-        until("what is due goes out", async || rests(&database, &place).await).await;
+        until("what is due goes out", MINUTE, async || rests(&database, &place).await).await;
         instance.advance(STEP);
     }
     assert_eq!(count(&database, State::Sent).await, MESSAGES, "none dead, none expired");

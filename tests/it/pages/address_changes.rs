@@ -45,7 +45,5 @@ async fn a_change_that_was_made_is_undone() {
     member.graphql("{ me { id } }", json!({})).await.expect_error("UNAUTHENTICATED");
     browser.open(&link).await.expect(410, "was used");
     gateway.visitor().sign_in(ADA, PASSWORD).await;
-    while !gateway.unread(ADA).await.is_empty() {
-        gateway.next_message(ADA).await;
-    }
+    gateway.read_all(ADA).await;
 }

@@ -73,7 +73,5 @@ async fn without_a_home_no_page_leads_anywhere() {
             assert!(browser.follow(&link).await.tags("a").is_empty(), "{path}");
         }
     }
-    while !gateway.unread(ADA).await.is_empty() {
-        gateway.next_message(ADA).await;
-    }
+    gateway.read_all(ADA).await;
 }

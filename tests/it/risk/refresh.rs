@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{ADA, HOUR, MINUTE, is_recent, is_warning, location, look, looks, member, moved, read_all, with_places};
+use super::{ADA, HOUR, MINUTE, is_recent, is_warning, location, look, looks, member, moved, with_places};
 use crate::support::{
     AuthenticatorApp, Member, PASSWORD,
     places::{BANGKOK, CHIANG_MAI, HIDDEN_IN_BERLIN, LONDON},
@@ -116,7 +116,7 @@ async fn one_change_is_no_alarm() {
     hidden.refresh().await;
     let all = ["NEW_COUNTRY", "USER_AGENT_CHANGED", "ANONYMOUS_NETWORK"];
     assert_eq!(looks(&hidden).await, look(85, &all));
-    read_all(&gateway).await;
+    gateway.read_all(ADA).await;
 }
 
 // B15: where the second step is on, what was voided was the second factor, and only one makes it recent again.
@@ -139,7 +139,7 @@ async fn a_second_factor_is_voided_too() {
     home.try_reauthenticate_with(json!({"totpCode": app.code(&gateway.clock)})).await.expect_done();
     assert!(is_recent(&home).await);
     assert_eq!(location(&home).await["city"], "Bangkok");
-    read_all(&gateway).await;
+    gateway.read_all(ADA).await;
 }
 
 // D3: a theft is the highest score there is.
@@ -159,5 +159,5 @@ async fn a_reused_token_has_the_highest_score() {
     let me = owner.graphql(query, json!({})).await.expect_field();
     let expected = json!([{"suspicious": true, "riskScore": 100, "riskSignals": ["REFRESH_TOKEN_REUSED"]}]);
     assert_eq!(me["sessions"]["nodes"], expected);
-    read_all(&gateway).await;
+    gateway.read_all(ADA).await;
 }

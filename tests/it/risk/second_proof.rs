@@ -4,9 +4,7 @@ use entity::users;
 use sea_orm::{ActiveValue::Set, EntityTrait};
 use serde_json::{Value, json};
 
-use super::{
-    ADA, HOUR, MINUTE, device_in, fails, is_recent, is_warning, look, looks, magic_link, member, moved, read_all, tries, with_places,
-};
+use super::{ADA, HOUR, MINUTE, device_in, fails, is_recent, is_warning, look, looks, magic_link, member, moved, tries, with_places};
 use crate::{
     pages::browser::{Browser, local},
     sign_in_by_code::{other_than, state_of},
@@ -82,7 +80,7 @@ async fn without_a_factor_a_code_goes_to_the_contact() {
     // It was the owner: from now on they are in London too, with this device and with others.
     let again = device_in(&gateway, LONDON).sign_in(ADA, PASSWORD).await;
     assert_eq!(looks(&again).await, look(20, &["NEW_DEVICE"]));
-    read_all(&gateway).await;
+    gateway.read_all(ADA).await;
 }
 
 // B2: guesses are few, at this code and at all of them.
@@ -110,7 +108,7 @@ async fn guessing_at_the_code_ends_the_sign_in() {
         }
     }
     assert_eq!(last, "TOO_MANY_ATTEMPTS");
-    read_all(&gateway).await;
+    gateway.read_all(ADA).await;
 }
 
 // A new one after a minute; the old one is dead, and the sign-in goes on.
@@ -133,7 +131,7 @@ async fn the_code_can_be_sent_again() {
     let code = gateway.next_message(ADA).await;
     gateway.advance(6 * MINUTE);
     stranger.try_second_factor(&late, sent(code.code.as_deref().unwrap_or("000000"))).await.expect_problem("TOKEN_INVALID");
-    read_all(&gateway).await;
+    gateway.read_all(ADA).await;
 }
 
 // B4: of many right answers at once one begins a session.
@@ -148,7 +146,7 @@ async fn one_code_begins_one_session() {
     let begun = answers.iter().filter(|answer| answer.data()["completeSecondFactor"]["outcome"]["__typename"] == "SignedIn").count();
     assert_eq!(begun, 1, "{:?}", answers.iter().map(|answer| &answer.body).collect::<Vec<_>>());
     assert_eq!(ada.sessions().await.len(), 2);
-    read_all(&gateway).await;
+    gateway.read_all(ADA).await;
 }
 
 // After a first factor by that very mailbox a second message there proves nothing: it is let in, marked, and told.
@@ -162,7 +160,7 @@ async fn the_same_mailbox_is_not_asked_twice() {
     let signed_in = stranger.sign_in_with_link(&link).await;
     assert_eq!(looks(&signed_in).await, look(90, &FAR));
     assert!(is_warning(&gateway.next_message(ADA).await));
-    read_all(&gateway).await;
+    gateway.read_all(ADA).await;
 }
 
 // With a number besides, the other channel is asked; the hosted page of the link can, too.
@@ -173,7 +171,7 @@ async fn the_other_channel_is_asked() {
     add_number(&gateway, &ada).await;
     let by_password = tries(&device_in(&gateway, LONDON)).await;
     assert_eq!(methods(&by_password), &json!(["EMAIL_CODE"]));
-    read_all(&gateway).await;
+    gateway.read_all(ADA).await;
     let visitor = gateway.visitor().from_address(LONDON);
     visitor.request_sign_in_code(ADA).await;
     let link = magic_link(&gateway).await;
@@ -211,7 +209,7 @@ async fn trust_does_not_skip_what_a_risk_asks_for() {
     let signed_in = hidden.second_factor(&token, json!({"totpCode": app.code(&gateway.clock)})).await;
     assert_eq!(looks(&signed_in).await, look(100, &["NEW_COUNTRY", "IMPOSSIBLE_TRAVEL", "ANONYMOUS_NETWORK"]));
     AuthenticatorApp::wait(&gateway.clock);
-    read_all(&gateway).await;
+    gateway.read_all(ADA).await;
 }
 
 // A passkey is a factor, too: it answers, and as the first one it is both.
@@ -221,7 +219,7 @@ async fn whoever_has_a_passkey_is_asked_for_it() {
     let ada = member(&gateway).await;
     let mut key = ada.visitor.security_key();
     ada.add_passkey(&mut key).await;
-    read_all(&gateway).await;
+    gateway.read_all(ADA).await;
     let stranger = device_in(&gateway, LONDON);
     let answer = tries(&stranger).await;
     assert_eq!(methods(&answer), &json!(["PASSKEY"]));
@@ -234,14 +232,14 @@ async fn whoever_has_a_passkey_is_asked_for_it() {
     assert_eq!(looks(&by_passkey).await, look(90, &FAR));
     // The hosted page cannot ask for it, and says so.
     let visitor: Visitor = gateway.visitor().from_address(HIDDEN_IN_BERLIN);
-    read_all(&gateway).await;
+    gateway.read_all(ADA).await;
     visitor.request_sign_in_code(ADA).await;
     let link = magic_link(&gateway).await;
     let browser = Browser::of(&visitor);
     let page = browser.open(&local(&link)).await;
     let page = browser.press(&page, &[]).await.expect(200, "takes your passkey");
     assert!(!page.has_form());
-    read_all(&gateway).await;
+    gateway.read_all(ADA).await;
 }
 
 // What came before goes on to count until the proof is given: asking twice looks no better than asking once.
@@ -263,7 +261,7 @@ async fn asking_again_makes_no_sign_in_less_risky() {
     // With it they are over.
     let home = device_in(&gateway, BANGKOK).sign_in(ADA, PASSWORD).await;
     assert!(!looks(&home).await["riskSignals"].as_array().unwrap().contains(&json!("RECENT_FAILURES")));
-    read_all(&gateway).await;
+    gateway.read_all(ADA).await;
 }
 
 // Of an account with neither factor nor contact nothing can be asked: marked, it is let in.
@@ -292,5 +290,5 @@ async fn a_new_password_voids_what_waits() {
     ada.try_change_password(PASSWORD, "another Kettle 48 sundial").await.expect_done();
     stranger.try_resend(&challenge).await.expect_problem("TOO_MANY_ATTEMPTS");
     stranger.try_second_factor(&token, sent(&code)).await.expect_problem("TOKEN_INVALID");
-    read_all(&gateway).await;
+    gateway.read_all(ADA).await;
 }

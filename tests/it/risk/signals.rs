@@ -6,7 +6,7 @@ use entity::{user_audit_log, users};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 use serde_json::json;
 
-use super::{ADA, HOUR, MINUTE, device_in, fails, is_warning, look, looks, member, moved, read_all, tries, with_places};
+use super::{ADA, HOUR, MINUTE, device_in, fails, is_warning, look, looks, member, moved, tries, with_places};
 use crate::{
     sign_in_by_code::imported,
     support::{
@@ -87,7 +87,7 @@ async fn a_new_country_counts_and_impossible_travel_more() {
     // Whose account is in London and Bangkok is at both.
     let laptop = device_in(&gateway, BANGKOK).sign_in(ADA, PASSWORD).await;
     assert_eq!(looks(&laptop).await, look(20, &["NEW_DEVICE"]));
-    read_all(&gateway).await;
+    gateway.read_all(ADA).await;
 }
 
 // What was suspicious makes no country an account's own.
@@ -101,7 +101,7 @@ async fn a_stranger_does_not_settle_in() {
     assert!(is_warning(&gateway.next_message(ADA).await));
     let again = stranger.visitor.sign_in(ADA, PASSWORD).await;
     assert_eq!(looks(&again).await, look(30, &["NEW_COUNTRY"]));
-    read_all(&gateway).await;
+    gateway.read_all(ADA).await;
 }
 
 // Slips are no failures; more are, whichever way the sign-in comes, and at a known device its own alone.
@@ -117,7 +117,7 @@ async fn failures_before_the_right_password_count() {
     fails(&other, 3).await;
     let known = ada.visitor.sign_in(ADA, PASSWORD).await;
     assert_eq!(looks(&known).await, look(0, &[]), "strangers guess elsewhere");
-    read_all(&gateway).await;
+    gateway.read_all(ADA).await;
     let challenge = other.request_sign_in_code(ADA).await;
     let by_code = other.sign_in_with_code(&challenge, &gateway.next_message(ADA).await.code()).await;
     assert_eq!(looks(&by_code).await, look(40, &["NEW_DEVICE", "RECENT_FAILURES"]));
@@ -135,7 +135,7 @@ async fn failures_before_the_right_password_count() {
     gateway.advance(16 * MINUTE);
     let after_lock = device_in(&gateway, BANGKOK).sign_in(ADA, PASSWORD).await;
     assert_eq!(looks(&after_lock).await, look(40, &["NEW_DEVICE", "RECENT_FAILURES"]));
-    read_all(&gateway).await;
+    gateway.read_all(ADA).await;
 }
 
 // A device token is worth less where the browser is another one; a newer version is none.
@@ -152,7 +152,7 @@ async fn a_known_device_that_says_it_is_another_one_is_looked_at() {
     let there = copied.with_user_agent("okhttp/4.12.0").from_address(TOKYO);
     let there = there.sign_in(ADA, PASSWORD).await;
     assert_eq!(looks(&there).await, look(55, &["NEW_COUNTRY", "USER_AGENT_CHANGED"]));
-    read_all(&gateway).await;
+    gateway.read_all(ADA).await;
 }
 
 // By the list of a deployment, and by a database that marks them.
@@ -175,7 +175,7 @@ async fn who_hides_is_looked_at() {
     gateway.advance(13 * HOUR);
     let abroad = ada.visitor.from_address(HIDDEN_IN_BERLIN).sign_in(ADA, PASSWORD).await;
     assert_eq!(looks(&abroad).await, look(60, &["NEW_COUNTRY", "ANONYMOUS_NETWORK"]));
-    read_all(&gateway).await;
+    gateway.read_all(ADA).await;
 }
 
 // A9: who does not know the password learns nothing, and nobody is written to.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{MINUTE, Protected, protected, read_all, totp, without_buckets};
+use super::{MINUTE, Protected, protected, totp, without_buckets};
 use crate::{
     pages::browser::Browser,
     support::{AuthenticatorApp, Challenge, Gateway, PASSWORD, login_token},
@@ -34,12 +34,12 @@ async fn every_first_factor_is_asked_for_the_second() {
     }
     let stranger = gateway.visitor();
     let challenge = stranger.request_password_reset("ada@example.com").await;
-    read_all(&gateway, "ada@example.com").await;
+    gateway.read_all("ada@example.com").await;
     let message = gateway.inbox("ada@example.com").await.into_iter().find(|message| message.code.is_some()).unwrap();
     stranger.try_reset_by_code(&challenge, &message.code(), "another Kettle 48 sundial").await.expect_done();
     let token = stranger.first_factor("ada@example.com", "another Kettle 48 sundial").await;
     stranger.second_factor(&token, totp(&app.code(&gateway.clock))).await;
-    read_all(&gateway, "ada@example.com").await;
+    gateway.read_all("ada@example.com").await;
 }
 
 // B14: nothing but the second step answers to a login token.
@@ -77,7 +77,7 @@ async fn a_login_token_lives_for_five_minutes_and_dies_with_the_password() {
     gateway.advance(std::time::Duration::from_millis(5));
     member.try_change_password(PASSWORD, "another Kettle 48 sundial").await.expect_done();
     visitor.try_second_factor(&token, totp(&app.code(&gateway.clock))).await.expect_problem("TOKEN_INVALID");
-    read_all(&gateway, "ada@example.com").await;
+    gateway.read_all("ada@example.com").await;
 }
 
 // C17: a suspended account is told so only after both factors, and gets no session.
@@ -132,7 +132,7 @@ async fn a_trusted_device_skips_the_second_step_for_thirty_days() {
     member.try_trust("nonsense", false).await.expect_problem("SESSION_NOT_FOUND");
     member.try_trust(&on_phone.session_id, false).await.expect_done();
     phone.first_factor("ada@example.com", PASSWORD).await;
-    read_all(&gateway, "ada@example.com").await;
+    gateway.read_all("ada@example.com").await;
 }
 
 // Trust ends with a change of password, of a factor, and with a reset.
@@ -156,7 +156,7 @@ async fn trust_ends_with_what_it_stood_on() {
                 password = new;
             }
             _ => {
-                read_all(&gateway, "ada@example.com").await;
+                gateway.read_all("ada@example.com").await;
                 let challenge: Challenge = gateway.visitor().request_password_reset("ada@example.com").await;
                 let code = gateway.next_message("ada@example.com").await.code();
                 gateway.visitor().try_reset_by_code(&challenge, &code, &new).await.expect_done();
@@ -164,7 +164,7 @@ async fn trust_ends_with_what_it_stood_on() {
             }
         }
         phone.first_factor("ada@example.com", &password).await;
-        read_all(&gateway, "ada@example.com").await;
+        gateway.read_all("ada@example.com").await;
     }
 }
 
@@ -182,7 +182,7 @@ async fn the_page_of_a_link_asks_for_the_second_step() {
     let page = browser.press(&page, &[("code", &app.wrong_code(&gateway.clock))]).await.expect(422, "One more step");
     browser.press(&page, &[("code", &recovery_codes[3])]).await.expect(200, "You are signed in");
     assert_eq!(visitor.graphql("{ me { email } }", json!({})).await.expect_field()["email"], "ada@example.com");
-    read_all(&gateway, "ada@example.com").await;
+    gateway.read_all("ada@example.com").await;
 }
 
 // A passkey answers the second step too: of this very account, for this very sign-in, once.
@@ -214,6 +214,6 @@ async fn a_passkey_answers_the_second_step() {
     visitor.try_second_factor(&token, json!({"passkey": assertion})).await.expect_problem("TOKEN_INVALID");
     signed_in.try_regenerate_recovery_codes().await.expect_done();
     for email in ["ada@example.com", "eve@example.com"] {
-        read_all(&gateway, email).await;
+        gateway.read_all(email).await;
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use futures::future::join_all;
 use serde_json::json;
 
-use super::{MINUTE, Protected, protected, read_all, recovery, totp, without_buckets};
+use super::{MINUTE, Protected, protected, recovery, totp, without_buckets};
 use crate::{
     races::Deployment,
     support::{Answer, PASSWORD},
@@ -73,7 +73,7 @@ async fn a_right_password_does_not_reset_the_guesses_at_the_second_factor() {
     let other = gateway.app_user();
     let token = other.first_factor("ada@example.com", PASSWORD).await;
     other.second_factor(&token, totp(&app.code(&gateway.clock))).await;
-    read_all(&gateway, "ada@example.com").await;
+    gateway.read_all("ada@example.com").await;
 }
 
 // B9, B12: one code of the app, one recovery code, one login token, each tried fifty times at once on every instance: one success.

@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use super::{MINUTE, Protected, protected, read_all, recovery, totp, without_buckets};
+use super::{MINUTE, Protected, protected, recovery, totp, without_buckets};
 use crate::support::{AuthenticatorApp, Member, PASSWORD};
 
 /// What the access token says.
@@ -53,7 +53,7 @@ async fn only_a_second_factor_makes_a_session_recent_again() {
     member.try_reauthenticate_with(json!({"recoveryCode": anew["recoveryCodes"][0]})).await.expect_done();
     member.try_disable_totp().await.expect_done();
     assert_eq!(methods(&member).await, json!(["PASSWORD"]));
-    read_all(&gateway, "ada@example.com").await;
+    gateway.read_all("ada@example.com").await;
 }
 
 // An account without a password proves itself by code, until it has something better.
@@ -68,7 +68,7 @@ async fn a_code_by_mail_counts_only_where_there_is_nothing_better() {
     assert_eq!(methods(&member).await, json!(["TOTP", "RECOVERY_CODE"]));
     member.try_request_reauthentication_code("EMAIL").await.expect_problem("METHOD_DISABLED");
     member.try_reauthenticate_with(json!({"totpCode": app.code(&gateway.clock)})).await.expect_done();
-    read_all(&gateway, "ada@example.com").await;
+    gateway.read_all("ada@example.com").await;
 }
 
 // D2: the second step gives a session of its own, with all that was proved in its token.
@@ -87,7 +87,7 @@ async fn the_token_of_two_factors_says_so() {
     assert_eq!(other["attemptsLeft"], 4);
     let other = visitor.second_factor(&token, totp(&app.code(&gateway.clock))).await;
     assert_ne!(other.session_id, member.session_id);
-    read_all(&gateway, "ada@example.com").await;
+    gateway.read_all("ada@example.com").await;
 }
 
 // C5 and the rotation of secrets: seeds that an older secret sealed are sealed anew, and codes go on.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sea_orm::{ColumnTrait, Database, EntityTrait, PaginatorTrait, QueryFilter};
+use sea_orm::{ColumnTrait, Database, EntityTrait, QueryFilter};
 use serde::Deserialize;
 
 use super::gateway::Door;
@@ -67,20 +67,30 @@ impl Door {
 
     /// The messages to somebody that this test has not read yet, oldest first, once none is on its way any more.
     pub async fn unread(&self, to: &str) -> Vec<Message> {
-        self.all_have_come(to).await;
+        self.all_have_come(Some(to)).await;
         let messages = self.inbox(to).await;
         let read = self.place.read.lock().unwrap();
         messages.into_iter().rev().filter(|message| !read.contains(&message.id)).collect()
     }
 
-    /// Waits until the courier is done with every message to somebody.
-    async fn all_have_come(&self, to: &str) {
+    /// Reads every message to somebody that this test has not read yet, oldest first, also those that are on their way.
+    pub async fn read_all(&self, to: &str) -> Vec<Message> {
+        let messages = self.unread(to).await;
+        self.place.read.lock().unwrap().extend(messages.iter().map(|message| message.id.clone()));
+        messages
+    }
+
+    /// Waits until the courier is done with every message: to somebody, or all that there are.
+    pub async fn all_have_come(&self, to: Option<&str>) {
         use entity::messages::{Column, Entity, State};
         let database = Database::connect(self.place.config().database.url).await.unwrap();
         let patience = Instant::now() + PATIENCE;
-        let on_their_way = Entity::find().filter(Column::Recipient.eq(to)).filter(Column::State.eq(State::Pending));
-        while on_their_way.clone().count(&database).await.unwrap() > 0 {
-            assert!(Instant::now() < patience, "a message to {to} stays on its way");
+        let mut on_their_way = Entity::find().filter(Column::State.eq(State::Pending));
+        if let Some(to) = to {
+            on_their_way = on_their_way.filter(Column::Recipient.eq(to));
+        }
+        while on_their_way.clone().one(&database).await.unwrap().is_some() {
+            assert!(Instant::now() < patience, "messages stay on their way");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         database.close().await.unwrap();
