@@ -13,6 +13,7 @@ pub mod flows;
 pub mod graphql;
 pub mod http;
 pub mod jobs;
+pub mod lately;
 pub mod outbound;
 pub mod storage;
 pub mod supervise;

@@ -3,7 +3,7 @@
 //! 1. A flow writes its events in the transaction of its change (`storage::account_events::insert`).
 //! 2. After the commit it calls [`Events::publish`] with the rows: what this instance keeps in memory is dropped at once, streams of ended
 //!    sessions learn of it, and a hint goes to the other instances.
-//! 3. The [`reader`] of every instance reads the log, woken by publishing, by a hint, or by its tick. What is committed counts at once for what is
+//! 3. The [`reader`] of every instance reads the log, woken by publishing, by a hint, or by its tick; what nobody here listens for can wait a little. What is committed counts at once for what is
 //!    kept in memory; streams get it in its final order, once nothing can come before it any more.
 
 mod audit_reader;
@@ -67,6 +67,8 @@ struct Inner {
     known: Mutex<Known>,
     /// Asks the reader to read now.
     wake: Notify,
+    /// Asks it to read soon: what this instance wrote itself, and nobody here listens for.
+    wrote: Notify,
     /// The audit log is settled further than it was read for those who follow it.
     audit_moved: Notify,
     /// The time of watched sessions is over.
@@ -105,6 +107,7 @@ impl Events {
             registry: Mutex::new(Registry::new(positions)),
             known: Mutex::new(Known::default()),
             wake: Notify::new(),
+            wrote: Notify::new(),
             audit_moved: Notify::new(),
             overdue: Notify::new(),
             hints,
@@ -137,7 +140,9 @@ impl Events {
             return;
         }
         self.0.act_on(events);
-        self.0.wake.notify_one();
+        let has_listeners = self.0.registry().has_listeners();
+        let asks = if has_listeners { &self.0.wake } else { &self.0.wrote };
+        asks.notify_one();
         if let Some(hints) = &self.0.hints {
             hints.offer(events);
         }

@@ -5,17 +5,25 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::FutureExt;
+
 use super::{Inner, registry::Registry};
-use crate::storage::{
-    account_events::{self, Position, position},
-    error::StorageError,
-    live_sessions,
+use crate::{
+    lately::Lately,
+    storage::{
+        account_events::{self, Position, position},
+        error::StorageError,
+        live_sessions,
+    },
 };
 
 /// It reads at least so often, hint or no hint.
 const TICK: Duration = Duration::from_millis(250);
 /// And at most so often: many events make one reading.
 const PAUSE: Duration = Duration::from_millis(4);
+/// From so many events a second on, those of this instance that nobody here listens for are read together.
+const BUSY_FROM: usize = 20;
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
 /// First look for what is committed but not settled yet; doubled up to the tick.
 const SETTLING: Duration = Duration::from_millis(8);
 /// The longest that it waits for an answer.
@@ -33,6 +41,7 @@ pub(super) async fn run(bus: &Inner) {
     let mut seen = Seen { epoch: bus.registry().positions().events.epoch, machine_tokens: None };
     let mut settling = SETTLING;
     let mut failing = false;
+    let mut lately = Lately::default();
     loop {
         let started = Instant::now();
         let outcome =
@@ -41,6 +50,7 @@ pub(super) async fn run(bus: &Inner) {
             Ok(scan) => {
                 bus.freshness.read_since(started);
                 horizons.add(started, scan.next_xid);
+                lately.add(scan.settled);
                 if std::mem::take(&mut failing) {
                     tracing::info!("the event log is read again");
                 }
@@ -56,11 +66,27 @@ pub(super) async fn run(bus: &Inner) {
         };
         report(bus, failing);
         end_expired(bus).await;
-        tokio::time::sleep_until((started + PAUSE).into()).await;
+        let pause = if lately.a_second() >= BUSY_FROM { BUSY_PAUSE } else { PAUSE };
         tokio::select! {
             () = bus.wake.notified() => {}
+            () = wrote_and_waited(bus, started + pause) => {}
             () = tokio::time::sleep_until((started + wait).into()) => {}
         }
+        wait_until(started + PAUSE).await;
+        // The reading that begins now is for all who asked until now.
+        let _ = (bus.wake.notified().now_or_never(), bus.wrote.notified().now_or_never());
+    }
+}
+
+async fn wrote_and_waited(bus: &Inner, until: Instant) {
+    bus.wrote.notified().await;
+    wait_until(until).await;
+}
+
+/// Sets no timer for what has passed.
+async fn wait_until(moment: Instant) {
+    if Instant::now() < moment {
+        tokio::time::sleep_until(moment.into()).await;
     }
 }
 
@@ -74,6 +100,8 @@ struct Seen {
 struct Scan {
     /// Events that this instance had not heard of.
     news: bool,
+    /// How many rows were delivered.
+    settled: usize,
     /// Some committed rows wait for older transactions.
     unsettled: bool,
     next_xid: i64,
@@ -84,7 +112,7 @@ async fn scan(bus: &Inner, floor: i64, seen: &mut Seen) -> Result<Scan, StorageE
     let mut done = bus.registry().positions().events;
     let mut from = done;
     let mut first: Option<(Position, i64)> = None;
-    let mut outcome = Scan { news: false, unsettled: false, next_xid: 0 };
+    let mut outcome = Scan { news: false, settled: 0, unsettled: false, next_xid: 0 };
     loop {
         let page = account_events::read_after(&bus.database, from, floor, PAGE).await?;
         if page.audit.epoch > seen.epoch {
@@ -102,6 +130,7 @@ async fn scan(bus: &Inner, floor: i64, seen: &mut Seen) -> Result<Scan, StorageE
             done = last.map_or(page.settled, |last| last.min(page.settled)).max(done);
             let (settled, unsettled): (Vec<_>, Vec<_>) = page.rows.into_iter().partition(|row| position(row) <= done);
             outcome.unsettled |= !unsettled.is_empty();
+            outcome.settled += settled.len();
             deliver(&mut bus.registry(), settled, done);
         }
         match last {

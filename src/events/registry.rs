@@ -141,6 +141,11 @@ impl Registry {
         (of_users + self.everybody.0.len() + self.audit.0.len(), self.sessions.len())
     }
 
+    /// Whether any stream is attached.
+    pub fn has_listeners(&self) -> bool {
+        !self.streams.is_empty() || !self.everybody.0.is_empty() || !self.audit.0.is_empty()
+    }
+
     /// Attaches a stream to the events of a user, or of everybody.
     pub fn attach(&mut self, whose: Whose) -> Attachment<Model> {
         self.next_id += 1;

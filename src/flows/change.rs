@@ -1,6 +1,9 @@
 //! One change, whole or not at all: what is written, its audit rows, its events and its messages share a transaction; the world is told after it.
 
-use entity::{Channel, Timestamp, account_events::Kind};
+use entity::{
+    Channel, Timestamp,
+    account_events::{self as event_rows, Kind},
+};
 use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
 
@@ -15,7 +18,7 @@ use crate::{
     storage::{
         account_events::{self, NewEvent},
         audit,
-        batch::Batch,
+        batch::{Batch, Question},
         database::Database,
         error::StorageError,
     },
@@ -29,6 +32,8 @@ pub struct Change<'a> {
     asker: Option<Asker>,
     audit: Vec<audit::NewRow>,
     events: Vec<NewEvent>,
+    /// What is written of them already, and told after the commit.
+    written: Vec<event_rows::Model>,
     has_messages: bool,
     /// Notices by text message, not counted yet.
     texts: Vec<NewMessage>,
@@ -51,8 +56,19 @@ impl<'a> Change<'a> {
     async fn open(app: &'a App, caller: Option<&Caller>, now: Timestamp) -> Result<Self, StorageError> {
         let (request, asker) = (caller.map(|caller| caller.audit_request(&app.places)), caller.map(Asker::of));
         let transaction = app.database.begin().await?;
-        let (audit, events, texts) = (Vec::new(), Vec::new(), Vec::new());
-        Ok(Self { app, transaction, request, asker, audit, events, has_messages: false, texts, later: Batch::default(), now })
+        Ok(Self {
+            app,
+            transaction,
+            request,
+            asker,
+            audit: Vec::new(),
+            events: Vec::new(),
+            written: Vec::new(),
+            has_messages: false,
+            texts: Vec::new(),
+            later: Batch::default(),
+            now,
+        })
     }
 
     /// What it is made in.
@@ -68,11 +84,6 @@ impl<'a> Change<'a> {
     /// What is written together with what is told: writes that decide nothing, and that nothing in this change reads.
     pub const fn later(&mut self) -> &mut Batch {
         &mut self.later
-    }
-
-    /// Takes what was to be written later, for a statement that needs it before.
-    pub fn take_later(&mut self) -> Batch {
-        std::mem::take(&mut self.later)
     }
 
     /// Holds everybody else off who asks for the same lock, until the end of the change.
@@ -119,18 +130,27 @@ impl<'a> Change<'a> {
         enqueue_message::run(&mut self.later, &self.app.secret_box, &self.app.entropy, message);
     }
 
-    /// Writes what is to be told, commits, and tells it.
-    pub async fn commit(mut self) -> Result<(), StorageError> {
+    /// Writes what is to be told so far, an event among it, and asks on the way; what is written with it must make no difference to the answers.
+    pub async fn write_and_ask<const N: usize>(&mut self, questions: [Question; N]) -> Result<[bool; N], StorageError> {
         for mut notice in std::mem::take(&mut self.texts) {
             if !limit_sms::allows_notice(self.app, &notice.recipient, self.now).await {
                 notice.delivery = Delivery::Decoy;
             }
             self.send_counted(notice);
         }
-        audit::insert_later(&mut self.later, self.app.epoch, self.audit, self.request.as_ref(), self.now);
-        let events = account_events::insert(&self.transaction, self.app.epoch, &self.events, self.later).await?;
+        let (epoch, audit, events) = (self.app.epoch, std::mem::take(&mut self.audit), std::mem::take(&mut self.events));
+        let mut later = std::mem::take(&mut self.later);
+        audit::insert_later(&mut later, epoch, audit, self.request.as_ref(), self.now);
+        let written = account_events::insert(&self.transaction, epoch, &events, later, questions).await?;
+        self.written.extend(written.rows);
+        written.answers.try_into().map_err(|_| StorageError::Inconsistent("not every question was answered"))
+    }
+
+    /// Writes what is to be told, commits, and tells it.
+    pub async fn commit(mut self) -> Result<(), StorageError> {
+        self.write_and_ask([]).await?;
         self.transaction.commit().await?;
-        self.app.events.publish(&events);
+        self.app.events.publish(&self.written);
         if self.has_messages {
             self.app.courier.ring();
         }

@@ -122,13 +122,6 @@ pub async fn run<R>(app: &App, caller: &Caller, change: &mut Change<'_>, new: Ne
     if new.is_new_user && new.user.last_login_at.is_none() {
         users_storage::advance_last_login_later(change.later(), new.user.id, now);
     }
-    let others = u64::from(limits.max_live).saturating_sub(1);
-    let before = change.take_later();
-    let inserted = sessions::insert(change.db(), session.clone(), others, before, now).await?;
-    if inserted.totp_enabled && !new.clearance.holds_with_totp {
-        // Switched on since the gate looked: once more, and the gate asks.
-        return Err(Failure::Overloaded { retry_after: Duration::from_secs(1) });
-    }
     change.tell_session(Kind::SessionCreated, new.user.id, session_id);
     change.audit(
         Entry::success("login", Category::Authentication, Some(new.user.id))
@@ -136,9 +129,7 @@ pub async fn run<R>(app: &App, caller: &Caller, change: &mut Change<'_>, new: Ne
             .at_risk(score)
             .with(json!({ "method": method_name(new.login_method), "newDevice": !is_known })),
     );
-    if inserted.is_one_too_many {
-        make_room(change, new.user.id, (session_id, others)).await?;
-    }
+    sessions::insert_later(change.later(), session.clone());
     if is_suspicious {
         assess_risk::tell_marked(app, caller, change, Marked { user: new.user, session_id, score, signals }).await?;
     } else if !is_known && !new.is_new_user {
@@ -146,6 +137,16 @@ pub async fn run<R>(app: &App, caller: &Caller, change: &mut Change<'_>, new: Ne
         let link =
             NoticeLink { purpose: Purpose::DisownSession, session_id: Some(session_id), expires_at: now + app.config.links.disown_ttl };
         notify::first_contact_with_link(app, caller, change, (new.user, template), link).await?;
+    }
+    let others = u64::from(limits.max_live).saturating_sub(1);
+    let asked = [users_storage::is_second_step_on(new.user.id), sessions::is_one_too_many(&session, others, now)];
+    let [second_step_is_on, is_one_too_many] = change.write_and_ask(asked).await?;
+    if second_step_is_on && !new.clearance.holds_with_totp {
+        // Switched on since the gate looked: once more, and the gate asks.
+        return Err(Failure::Overloaded { retry_after: Duration::from_secs(1) });
+    }
+    if is_one_too_many {
+        make_room(change, new.user.id, (session_id, others)).await?;
     }
     Ok(Started { session, refresh_token, device_token })
 }

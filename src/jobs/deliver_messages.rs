@@ -25,6 +25,7 @@ use crate::{
     clock::Clock,
     crypto::secret_box::SecretBox,
     entropy::Entropy,
+    lately::Lately,
     outbound::{bell::Bell, render::Renderer, turns::LONGEST_WAIT},
     storage::{
         database::Database,
@@ -230,34 +231,6 @@ impl Courier {
             }
         }
         Ok(started)
-    }
-}
-
-/// How many messages there were in this second, and in the one before.
-struct Lately {
-    since: Instant,
-    before: usize,
-    now: usize,
-}
-
-impl Default for Lately {
-    fn default() -> Self {
-        Self { since: Instant::now(), before: 0, now: 0 }
-    }
-}
-
-impl Lately {
-    fn add(&mut self, messages: usize) {
-        let passed = self.since.elapsed();
-        if passed >= Duration::from_secs(1) {
-            self.before = if passed < Duration::from_secs(2) { self.now } else { 0 };
-            (self.since, self.now) = (Instant::now(), 0);
-        }
-        self.now += messages;
-    }
-
-    fn a_second(&self) -> usize {
-        self.before.max(self.now)
     }
 }
 

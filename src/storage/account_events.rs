@@ -7,13 +7,14 @@ use entity::{
 use sea_orm::{
     ActiveEnum,
     ActiveValue::{NotSet, Set},
-    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QueryResult, QueryTrait,
-    Statement,
+    ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, FromQueryResult, Iterable, QueryFilter, QueryOrder, QueryResult,
+    QueryTrait, Statement,
+    sea_query::{Expr, Query},
 };
 use uuid::Uuid;
 
 use super::{
-    batch::Batch,
+    batch::{Batch, Question},
     database::{Backend, Database},
     error::StorageError,
     log_range,
@@ -81,12 +82,31 @@ pub fn kind_name(kind: Kind) -> String {
     kind.to_value()
 }
 
-/// Writes events in the transaction of the change that they tell, after the writes that come with them; the rows that it returns are
-/// published after its commit.
-pub async fn insert(transaction: &DatabaseTransaction, epoch: i32, events: &[NewEvent], before: Batch) -> Result<Vec<Model>, StorageError> {
+/// What was written, and what the database answered beside it.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// In order; they are published after the commit.
+    pub rows: Vec<Model>,
+    /// Of each question, whether there are such rows.
+    pub answers: Vec<bool>,
+}
+
+/// Writes events in the transaction of the change that they tell, after the writes that come with them, and asks on the way whether there are rows
+/// of some kinds. No write that comes with a question may change its answer: PostgreSQL asks before them, SQLite after.
+pub async fn insert(
+    transaction: &DatabaseTransaction,
+    epoch: i32,
+    events: &[NewEvent],
+    before: Batch,
+    questions: impl IntoIterator<Item = Question>,
+) -> Result<Written, StorageError> {
+    let questions: Vec<Expr> = questions.into_iter().map(|question| Expr::exists(question.0)).collect();
     if events.is_empty() {
+        if !questions.is_empty() {
+            return Err(StorageError::Inconsistent("a question is asked where no event is written"));
+        }
         before.run(transaction).await?;
-        return Ok(Vec::new());
+        return Ok(Written::default());
     }
     let rows = events.iter().map(|event| ActiveModel {
         // The database numbers the row and its transaction.
@@ -100,10 +120,15 @@ pub async fn insert(transaction: &DatabaseTransaction, epoch: i32, events: &[New
         at: Set(event.at),
     });
     let mut insert = Entity::insert_many(rows).into_query();
-    insert.returning_all();
-    let answer = before.run_with(transaction, insert).await?;
-    let mut written = answer.iter().map(|row| Model::from_query_result(row, "")).collect::<Result<Vec<_>, _>>()?;
-    written.sort_unstable_by_key(position);
+    let (columns, asked) = (Column::iter().count(), questions.len());
+    insert.returning(Query::returning().exprs(Column::iter().map(Expr::col).chain(questions)));
+    let told = before.run_with(transaction, insert).await?;
+    let mut written = Written::default();
+    if let Some(first) = told.first() {
+        written.answers = (columns..columns + asked).map(|index| first.try_get_by_index(index)).collect::<Result<_, _>>()?;
+    }
+    written.rows = told.iter().map(|row| Model::from_query_result(row, "")).collect::<Result<_, _>>()?;
+    written.rows.sort_unstable_by_key(position);
     Ok(written)
 }
 

@@ -3,7 +3,8 @@
 use sea_orm::{
     ConnectionTrait, DbBackend, QueryResult, Statement,
     sea_query::{
-        DeleteStatement, InsertStatement, PostgresQueryBuilder, QueryBuilder, SqlWriterValues, SqliteQueryBuilder, UpdateStatement,
+        DeleteStatement, InsertStatement, PostgresQueryBuilder, QueryBuilder, SelectStatement, SqlWriterValues, SqliteQueryBuilder,
+        UpdateStatement,
     },
 };
 
@@ -28,6 +29,10 @@ pub enum Write {
 pub struct Batch {
     writes: Vec<Write>,
 }
+
+/// Whether there are such rows: asked on a trip that writes.
+#[derive(Debug)]
+pub struct Question(pub(super) SelectStatement);
 
 impl Batch {
     /// Adds a write.

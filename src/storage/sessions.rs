@@ -3,15 +3,17 @@
 use entity::{
     Timestamp,
     user_sessions::{self, Actor, Column, SecondFactor, Status},
-    users,
 };
 use sea_orm::{
     ActiveModelTrait, ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
-    sea_query::{Expr, ExprTrait, LockBehavior, LockType, Query},
+    sea_query::{Expr, ExprTrait, LockBehavior, LockType},
 };
 use uuid::Uuid;
 
-use super::{batch::Batch, error::StorageError};
+use super::{
+    batch::{Batch, Question, Write},
+    error::StorageError,
+};
 
 /// The session with this id, whatever its status.
 pub async fn find_by_id(db: &impl ConnectionTrait, id: Uuid) -> Result<Option<user_sessions::Model>, StorageError> {
@@ -23,44 +25,24 @@ pub async fn find_of_user(db: &impl ConnectionTrait, user_id: Uuid, id: Uuid) ->
     Ok(user_sessions::Entity::find_by_id(id).filter(Column::UserId.eq(user_id)).one(db).await?)
 }
 
-/// What the database saw while it added a session.
-#[derive(Clone, Copy, Debug)]
-pub struct Inserted {
-    /// Whether its user has more live ones beside it than allowed.
-    pub is_one_too_many: bool,
-    /// Whether the account's second step is on.
-    pub totp_enabled: bool,
+/// Adds a session, with other writes.
+pub fn insert_later(batch: &mut Batch, session: user_sessions::Model) {
+    let insert = user_sessions::Entity::insert(user_sessions::ActiveModel::from(session).reset_all());
+    batch.push(Write::Insert(insert.into_query()));
 }
 
-/// Adds a session, after the writes that come with it.
-pub async fn insert(
-    db: &impl ConnectionTrait,
-    session: user_sessions::Model,
-    others: u64,
-    before: Batch,
-    now: Timestamp,
-) -> Result<Inserted, StorageError> {
-    let owner = session.user_id;
-    let one_too_many = user_sessions::Entity::find()
+/// Whether a session is one too many: whether its user has more than `others` live ones beside it.
+#[must_use]
+pub fn is_one_too_many(session: &user_sessions::Model, others: u64, now: Timestamp) -> Question {
+    let beyond = user_sessions::Entity::find()
         .select_only()
         .expr(Expr::value(1))
         .filter(Column::UserId.eq(session.user_id))
         .filter(Column::Id.ne(session.id))
         .filter(live(now))
         .offset(others)
-        .limit(1)
-        .into_query();
-    let mut insert = user_sessions::Entity::insert(user_sessions::ActiveModel::from(session).reset_all()).into_query();
-    let second_step = users::Entity::find()
-        .select_only()
-        .expr(Expr::value(1))
-        .filter(users::Column::Id.eq(owner))
-        .filter(users::Column::TotpEnabledAt.is_not_null())
-        .into_query();
-    insert.returning(Query::returning().exprs([Expr::exists(one_too_many), Expr::exists(second_step)]));
-    let answer = before.run_with(db, insert).await?;
-    let row = answer.first().ok_or(StorageError::Inconsistent("a session that was added is not told"))?;
-    Ok(Inserted { is_one_too_many: row.try_get_by_index(0)?, totp_enabled: row.try_get_by_index(1)? })
+        .limit(1);
+    Question(beyond.into_query())
 }
 
 /// Neither ended nor past its time.

@@ -9,7 +9,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{
-    batch::{Batch, Write},
+    batch::{Batch, Question, Write},
     error::StorageError,
     user_contacts::without_proofs,
 };
@@ -184,6 +184,17 @@ pub async fn advance_sign_in_by_itself(db: &impl ConnectionTrait, id: Uuid, now:
         .filter(users::Column::Id.eq(id))
         .filter(users::Column::Status.eq(users::Status::Active));
     Ok(update.exec(db).await?.rows_affected == 1)
+}
+
+/// Whether the second step of an account is on.
+#[must_use]
+pub fn is_second_step_on(id: Uuid) -> Question {
+    let on = users::Entity::find()
+        .select_only()
+        .expr(Expr::value(1))
+        .filter(users::Column::Id.eq(id))
+        .filter(users::Column::TotpEnabledAt.is_not_null());
+    Question(on.into_query())
 }
 
 /// Notes that an account signs in with which it begins; with other writes.

@@ -7,12 +7,13 @@ use std::{
 };
 
 /// What may be named from everywhere: settings as data, time, randomness, tasks that are looked after.
-const KERNEL: [&str; 5] = ["clock", "config", "entropy", "supervise", "telemetry"];
+const KERNEL: [&str; 6] = ["clock", "config", "entropy", "lately", "supervise", "telemetry"];
 
 /// Each room of the house, and which others it may use (itself and the kernel it always may).
-const ROOMS: [(&str, &[&str]); 17] = [
+const ROOMS: [(&str, &[&str]); 18] = [
     ("clock", &[]),
     ("entropy", &[]),
+    ("lately", &[]),
     ("config", &[]),
     ("telemetry", &[]),
     ("supervise", &[]),

@@ -9,16 +9,12 @@ use entity::{
 use futures::{Stream, StreamExt, future::join_all};
 use postern::{
     events::{Event, Of, Whose},
-    storage::{
-        account_events,
-        audit::{self, Entry, NewRow},
-        batch::Batch,
-    },
+    storage::audit::{self, Entry, NewRow},
 };
 use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
 
-use super::world::{World, ids, postgres, take, until, worlds};
+use super::world::{self, World, ids, postgres, take, until, worlds};
 
 /// Writes an audit row in a transaction that the caller commits.
 async fn audit(world: &World, transaction: &DatabaseTransaction, about: Option<Uuid>) -> Uuid {
@@ -65,7 +61,7 @@ async fn everybodys_events_and_the_audit_log_are_told_whole() {
                     let transaction = world.database.begin().await.unwrap();
                     rows.push(audit(world, &transaction, Some(user)).await);
                     let event = world.event(Kind::SessionRefreshed, user, Some(session));
-                    let written = account_events::insert(&transaction, world.epoch, &[event], Batch::default()).await.unwrap();
+                    let written = world::insert(&transaction, world.epoch, &[event]).await;
                     tokio::time::sleep(Duration::from_micros(((writer * 31 + number * 17) % 7 * 700) as u64)).await;
                     transaction.commit().await.unwrap();
                     if number % 3 != 0 {

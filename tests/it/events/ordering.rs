@@ -4,13 +4,10 @@ use std::time::Duration;
 
 use entity::account_events::Kind;
 use futures::{StreamExt, future::join_all};
-use postern::{
-    events::Of,
-    storage::{account_events, batch::Batch},
-};
+use postern::{events::Of, storage::account_events::Positions};
 use uuid::Uuid;
 
-use super::world::{ids, postgres, silent, take, until, worlds};
+use super::world::{self, ids, postgres, silent, take, until, worlds};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replay_goes_over_into_live_without_a_gap_or_a_double() {
@@ -29,7 +26,7 @@ async fn replay_goes_over_into_live_without_a_gap_or_a_double() {
                 for number in 0..EACH {
                     let transaction = world.database.begin().await.unwrap();
                     let event = world.event(Kind::SessionRefreshed, user, Some(session));
-                    let rows = account_events::insert(&transaction, world.epoch, &[event], Batch::default()).await.unwrap();
+                    let rows = world::insert(&transaction, world.epoch, &[event]).await;
                     tokio::time::sleep(Duration::from_micros(((writer * 31 + number * 17) % 7 * 700) as u64)).await;
                     transaction.commit().await.unwrap();
                     // Only some are told: for the others the log has to do.
@@ -80,7 +77,7 @@ async fn a_late_commit_is_not_skipped() {
 
     // The first transaction takes the lower number and commits last.
     let slow = world.database.begin().await.unwrap();
-    let first = account_events::insert(&slow, world.epoch, &[world.event(Kind::Updated, user, None)], Batch::default()).await.unwrap();
+    let first = world::insert(&slow, world.epoch, &[world.event(Kind::Updated, user, None)]).await;
     let second = world.write(&[world.event(Kind::EmailChanged, user, None)]).await;
     one.events.publish(&second);
     assert!(first[0].xid < second[0].xid);
@@ -113,7 +110,7 @@ async fn what_rolled_back_is_never_told() {
         let start = instance.events.position_now().await.unwrap();
         let mut stream = instance.events.subscribe(&world.listen(user, session, Of::Account, Some(start)));
         let transaction = world.database.begin().await.unwrap();
-        account_events::insert(&transaction, world.epoch, &[world.event(Kind::Updated, user, None)], Batch::default()).await.unwrap();
+        world::insert(&transaction, world.epoch, &[world.event(Kind::Updated, user, None)]).await;
         transaction.rollback().await.unwrap();
         let told = world.write(&[world.event(Kind::EmailChanged, user, None)]).await;
         assert_eq!(ids(&take(&mut stream, 1).await), vec![told[0].id]);
@@ -132,11 +129,9 @@ async fn rows_of_before_a_restore_are_read_without_the_condition() {
     sea_orm::ConnectionTrait::execute_unprepared(world.database.write(), &shift).await.unwrap();
     sea_orm::ConnectionTrait::execute_unprepared(world.database.write(), "UPDATE deployment SET epoch = epoch + 1").await.unwrap();
     let instance = world.instance().await;
-    let mut stream = instance.events.subscribe(&world.listen(user, session, Of::Account, Some(account_events::Positions::default())));
+    let mut stream = instance.events.subscribe(&world.listen(user, session, Of::Account, Some(Positions::default())));
     let transaction = world.database.begin().await.unwrap();
-    let new = account_events::insert(&transaction, world.epoch + 1, &[world.event(Kind::EmailChanged, user, None)], Batch::default())
-        .await
-        .unwrap();
+    let new = world::insert(&transaction, world.epoch + 1, &[world.event(Kind::EmailChanged, user, None)]).await;
     transaction.commit().await.unwrap();
     assert_eq!(ids(&take(&mut stream, 2).await), vec![old[0].id, new[0].id]);
 }

@@ -16,12 +16,11 @@ use postern::{
         event_streams::{EventStreams, Refusal},
         machine_tokens::MachineTokens,
     },
-    storage::{account_events, batch::Batch},
 };
 use secrecy::SecretString;
 use uuid::Uuid;
 
-use super::world::{Instance, World, ids, postgres, silent, take, worlds};
+use super::world::{self, Instance, World, ids, postgres, silent, take, worlds};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_ended_session_is_told_and_its_streams_end() {
@@ -66,9 +65,7 @@ async fn the_end_does_not_wait_for_older_transactions() {
     let mut other = two.events.subscribe(&world.listen(user, staying, Of::Sessions, None));
 
     let open = world.database.begin().await.unwrap();
-    let late = account_events::insert(&open, world.epoch, &[world.event(Kind::SessionTrusted, user, Some(staying))], Batch::default())
-        .await
-        .unwrap();
+    let late = world::insert(&open, world.epoch, &[world.event(Kind::SessionTrusted, user, Some(staying))]).await;
     let begin = Instant::now();
     // Nobody is told: a kill between commit and publish.
     let rows = world.revoke(user, session).await;

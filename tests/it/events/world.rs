@@ -179,7 +179,7 @@ impl World {
     /// Writes events in a transaction of their own and commits it; nobody is told.
     pub async fn write(&self, events: &[NewEvent]) -> Vec<Model> {
         let transaction = self.database.begin().await.unwrap();
-        let rows = account_events::insert(&transaction, self.epoch, events, Batch::default()).await.unwrap();
+        let rows = insert(&transaction, self.epoch, events).await;
         transaction.commit().await.unwrap();
         rows
     }
@@ -192,9 +192,7 @@ impl World {
             .exec(transaction)
             .await
             .unwrap();
-        account_events::insert(transaction, self.epoch, &[self.event(Kind::SessionRevoked, user_id, Some(session_id))], Batch::default())
-            .await
-            .unwrap()
+        insert(transaction, self.epoch, &[self.event(Kind::SessionRevoked, user_id, Some(session_id))]).await
     }
 
     pub async fn revoke(&self, user_id: Uuid, session_id: Uuid) -> Vec<Model> {
@@ -293,4 +291,9 @@ pub async fn bridged(url: &str) -> (Bridge, String) {
     url.set_host(Some("127.0.0.1")).unwrap();
     url.set_port(Some(bridge.port)).unwrap();
     (bridge, url.to_string())
+}
+
+/// Writes events in a transaction that the caller commits.
+pub async fn insert(transaction: &DatabaseTransaction, epoch: i32, events: &[NewEvent]) -> Vec<Model> {
+    account_events::insert(transaction, epoch, events, Batch::default(), []).await.unwrap().rows
 }
