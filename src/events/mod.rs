@@ -3,8 +3,9 @@
 //! 1. A flow writes its events in the transaction of its change (`storage::account_events::insert`).
 //! 2. After the commit it calls [`Events::publish`] with the rows: what this instance keeps in memory is dropped at once, streams of ended
 //!    sessions learn of it, and a hint goes to the other instances.
-//! 3. The [`reader`] of every instance reads the log, woken by publishing, by a hint, or by its tick; what nobody here listens for can wait a little. What is committed counts at once for what is
-//!    kept in memory; streams get it in its final order, once nothing can come before it any more.
+//! 3. The [`reader`] of every instance reads the log, woken by publishing, by a hint, or by its tick; what nobody here listens for can wait a
+//!    little. What is committed counts at once for what is kept in memory; streams get it in its final order, once nothing can come before it any
+//!    more.
 
 mod audit_reader;
 mod feed;

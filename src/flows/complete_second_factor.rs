@@ -18,14 +18,13 @@ use super::{
     check_code::{self, Budget},
     check_factor::{self, Checked, Given as TypedFactor, Holder},
     failure::Failure,
-    issue_tokens,
     lockout::{self, PasswordCounter, Subject},
     passkey_assertion,
     proof::Proof,
     provider_identity,
     second_step::{self, Clearance, LoginAttempt},
-    sign_in::{self, SignedIn, find_device, refused_by_status},
-    start_session::{self, NewSession},
+    sign_in::{self, find_device, refused_by_status},
+    start_session::{self, NewSession, SignedIn},
     trust_session,
 };
 use crate::{
@@ -105,7 +104,7 @@ impl Refusal {
 }
 
 /// Answers it.
-pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<SignedIn, Failure<Refusal>> {
+pub async fn run(app: &App, caller: &Caller, input: Input) -> Result<Box<SignedIn>, Failure<Refusal>> {
     let now = app.clock.now();
     app.rate_limits.take(Rule::SignInPerIp, &ip_subject(caller.ip), now).await?;
     let found = second_step::find(app, &input.login_token, now).await?;
@@ -128,7 +127,7 @@ async fn complete(
     (attempt, hash): (&LoginAttempt, &[u8; 32]),
     input: &Input,
     now: Timestamp,
-) -> Result<SignedIn, Failure<Refusal>> {
+) -> Result<Box<SignedIn>, Failure<Refusal>> {
     let key = lockout::login_attempt_key(app, hash);
     let counted = Counted { kind: lockout::SECOND_FACTOR, key: &key, user_id: None, is_account: false };
     let policy = lockout::login_policy(ATTEMPTS, second_step::LOGIN_TTL);
@@ -267,7 +266,7 @@ async fn begin_session(
     (user, checked): (&users::Model, &Checked),
     input: &Input,
     now: Timestamp,
-) -> Result<SignedIn, Failure<Refusal>> {
+) -> Result<Box<SignedIn>, Failure<Refusal>> {
     let over = || Failure::Refused(Refusal::TokenInvalid);
     if let Some(refusal) = refused_by_status(user.status) {
         return Err(Failure::Refused(Refusal::Account(refusal)));
@@ -314,11 +313,7 @@ async fn begin_session(
     {
         trust_session::trust(&mut change, (user.id, started.session.id), device_id).await?;
     }
-    change.commit().await?;
-    let mut tokens = issue_tokens::run(app, &started.session, user, Some(&started.refresh_token), now)?;
-    tokens.device_token = Some(started.device_token);
-    let user = users::Model { last_login_at: Some(now), ..user.clone() };
-    Ok(SignedIn { is_new_user: false, user, session: started.session, tokens })
+    started.commit(change, user.clone()).await
 }
 
 /// The names of the first factor, and those of the second one (RFC 8176).

@@ -12,7 +12,6 @@ use entity::{
     Channel, pending_sign_ups,
     user_audit_log::Category,
     user_sessions::{LoginMethod, TokenDelivery},
-    users,
 };
 
 use super::{
@@ -21,10 +20,9 @@ use super::{
     change::{self, Change},
     check_code::{self, Budget},
     failure::Failure,
-    issue_tokens,
     make_account::{self, Taken, TypedBy},
     second_step::Clearance,
-    sign_in::{Outcome, SignedIn},
+    sign_in::Outcome,
     start_session::{self, NewSession},
     verify_at_sign_in,
 };
@@ -168,12 +166,7 @@ async fn make(
         is_new_user: true,
     };
     let started = start_session::run(app, caller, &mut change, new).await?;
-    change.commit().await?;
-    let mut tokens = issue_tokens::run(app, &started.session, &user, Some(&started.refresh_token), now)?;
-    tokens.device_token = Some(started.device_token);
-    let user = users::Model { last_login_at: Some(now), ..user };
-    let signed_in = SignedIn { is_new_user: true, user, session: started.session, tokens };
-    Ok(Outcome::SignedIn(Box::new(signed_in)))
+    Ok(Outcome::SignedIn(started.commit(change, user).await?))
 }
 
 /// The name that is wished for now, if any; `None` where it cannot be one.

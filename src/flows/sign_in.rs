@@ -23,11 +23,10 @@ use super::{
     change::{self, Change},
     even_time,
     failure::Failure,
-    issue_tokens::{self, Tokens},
     lockout::Subject,
     prove_password::{self, Attempt, Proof},
     second_step::{self, Asked, FirstFactor, Gate},
-    start_session::{self, NewSession},
+    start_session::{self, NewSession, SignedIn},
     verify_at_sign_in,
 };
 use crate::{
@@ -55,18 +54,6 @@ pub struct Input {
     pub password: String,
     /// How the tokens shall travel.
     pub delivery: TokenDelivery,
-}
-
-/// A new session.
-pub struct SignedIn {
-    /// Whether the account was made by this.
-    pub is_new_user: bool,
-    /// Whose it is.
-    pub user: users::Model,
-    /// Its row.
-    pub session: entity::user_sessions::Model,
-    /// Its tokens.
-    pub tokens: Tokens,
 }
 
 /// What the right password leads to.
@@ -189,11 +176,8 @@ async fn sign_in(app: &App, caller: &Caller, input: Input) -> Result<Outcome, Fa
         is_new_user: false,
     };
     let started = start_session::run(app, caller, &mut change, new).await?;
-    change.commit().await?;
-    let mut tokens = issue_tokens::run(app, &started.session, &user, Some(&started.refresh_token), now)?;
-    tokens.device_token = Some(started.device_token);
-    let user = users::Model { last_login_at: Some(now), password_hash: rehashed.or(user.password_hash), ..user };
-    Ok(Outcome::SignedIn(Box::new(SignedIn { is_new_user: false, user, session: started.session, tokens })))
+    let user = users::Model { password_hash: rehashed.or(user.password_hash), ..user };
+    Ok(Outcome::SignedIn(started.commit(change, user).await?))
 }
 
 /// One question for both, whether or not a device token came, so that it takes the same time for every account.

@@ -9,7 +9,6 @@ use entity::{
     link_tokens::Purpose,
     user_audit_log::Category,
     user_sessions::{LoginMethod, TokenDelivery},
-    users,
 };
 
 use super::{
@@ -17,10 +16,9 @@ use super::{
     caller::Caller,
     change::Change,
     failure::Failure,
-    issue_tokens,
     proof::{self, Proof},
     second_step::{self, FirstFactor, Gate},
-    sign_in::{self, Outcome, SignedIn, find_device, refused_by_status},
+    sign_in::{self, Outcome, find_device, refused_by_status},
     start_session::{self, NewSession},
 };
 use crate::{
@@ -95,9 +93,5 @@ pub async fn run(
     };
     let new = NewSession { user: &user, login_method, amr, clearance, delivery, known_device, is_new_user: false };
     let started = start_session::run(app, caller, &mut change, new).await?;
-    change.commit().await?;
-    let mut tokens = issue_tokens::run(app, &started.session, &user, Some(&started.refresh_token), now)?;
-    tokens.device_token = Some(started.device_token);
-    let user = users::Model { last_login_at: Some(now), ..user };
-    Ok(Outcome::SignedIn(Box::new(SignedIn { is_new_user: false, user, session: started.session, tokens })))
+    Ok(Outcome::SignedIn(started.commit(change, user).await?))
 }

@@ -25,12 +25,12 @@ use super::{
     change::Change,
     complete_oauth::Refusal,
     failure::Failure,
-    issue_tokens, notify,
+    notify,
     oauth_trip::{self, Taken},
     provider_identity::{self, ProvedIdentity},
     release_contact::{self, Holders},
     second_step::{self, Clearance, FirstFactor, Gate},
-    sign_in::{Outcome, SignedIn, find_device, refused_by_status},
+    sign_in::{Outcome, find_device, refused_by_status},
     start_session::{self, NewSession},
 };
 use crate::{
@@ -154,11 +154,7 @@ async fn enter(
     spend(taken, &change).await?;
     let new = NewSession { user: &user, login_method, amr: AMR, clearance, delivery, known_device, is_new_user: false };
     let started = start_session::run(app, caller, &mut change, new).await?;
-    change.commit().await?;
-    let mut tokens = issue_tokens::run(app, &started.session, &user, Some(&started.refresh_token), now)?;
-    tokens.device_token = Some(started.device_token);
-    let user = users::Model { last_login_at: Some(now), ..user };
-    Ok(Some(Outcome::SignedIn(Box::new(SignedIn { is_new_user: false, user, session: started.session, tokens }))))
+    Ok(Some(Outcome::SignedIn(started.commit(change, user).await?)))
 }
 
 async fn spend(taken: &Taken, change: &Change<'_>) -> Result<(), Failure<Refusal>> {
@@ -217,10 +213,7 @@ async fn begin(
         is_new_user: true,
     };
     let started = start_session::run(app, caller, &mut change, new).await?;
-    change.commit().await?;
-    let mut tokens = issue_tokens::run(app, &started.session, &user, Some(&started.refresh_token), now)?;
-    tokens.device_token = Some(started.device_token);
-    Ok(Some(Outcome::SignedIn(Box::new(SignedIn { is_new_user: true, user, session: started.session, tokens }))))
+    Ok(Some(Outcome::SignedIn(started.commit(change, user).await?)))
 }
 
 /// The account of somebody who comes by a provider: with the address, where that is proved, and never with a username.

@@ -8,7 +8,6 @@
 use entity::{
     user_audit_log::Category,
     user_sessions::{LoginMethod, TokenDelivery},
-    users,
 };
 use serde_json::Value;
 
@@ -17,10 +16,9 @@ use super::{
     caller::Caller,
     change::{self, Change},
     failure::Failure,
-    issue_tokens,
     passkey_assertion::{self, Asserted},
     second_step::Clearance,
-    sign_in::{self, Outcome, SignedIn, find_device, refused_by_status},
+    sign_in::{self, Outcome, find_device, refused_by_status},
     start_session::{self, NewSession},
 };
 use crate::{
@@ -99,9 +97,5 @@ async fn sign_in(
         is_new_user: false,
     };
     let started = start_session::run(app, caller, &mut change, new).await?;
-    change.commit().await?;
-    let mut tokens = issue_tokens::run(app, &started.session, &user, Some(&started.refresh_token), now)?;
-    tokens.device_token = Some(started.device_token);
-    let user = users::Model { last_login_at: Some(now), ..user };
-    Ok(Outcome::SignedIn(Box::new(SignedIn { is_new_user: false, user, session: started.session, tokens })))
+    Ok(Outcome::SignedIn(started.commit(change, user).await?))
 }

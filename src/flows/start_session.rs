@@ -18,6 +18,7 @@ use super::{
     caller::Caller,
     change::Change,
     failure::Failure,
+    issue_tokens::{self, Tokens},
     notify::{self, NoticeLink},
     second_step::Clearance,
 };
@@ -52,13 +53,40 @@ pub struct NewSession<'a> {
 }
 
 /// A session that will be there once the change is committed.
+#[must_use]
 pub struct Started {
+    /// Whether the account was made by this.
+    is_new_user: bool,
     /// Its row.
     pub session: user_sessions::Model,
     /// The first of its chain.
-    pub refresh_token: RefreshToken,
+    refresh_token: RefreshToken,
     /// What makes this device known from now on.
-    pub device_token: String,
+    device_token: String,
+}
+
+/// A session that is there.
+pub struct SignedIn {
+    /// Whether the account was made by this.
+    pub is_new_user: bool,
+    /// Whose it is.
+    pub user: users::Model,
+    /// Its row.
+    pub session: user_sessions::Model,
+    /// Its tokens.
+    pub tokens: Tokens,
+}
+
+impl Started {
+    /// Commits the change, and issues the tokens.
+    pub async fn commit<R>(self, change: Change<'_>, user: users::Model) -> Result<Box<SignedIn>, Failure<R>> {
+        let (app, now) = (change.app(), change.now);
+        change.commit().await?;
+        let mut tokens = issue_tokens::run(app, &self.session, &user, Some(&self.refresh_token), now)?;
+        tokens.device_token = Some(self.device_token);
+        let user = users::Model { last_login_at: Some(now), ..user };
+        Ok(Box::new(SignedIn { is_new_user: self.is_new_user, user, session: self.session, tokens }))
+    }
 }
 
 /// Writes the session. The caller's change holds the lock on the user's row, so that the limit on live sessions holds.
@@ -148,7 +176,7 @@ pub async fn run<R>(app: &App, caller: &Caller, change: &mut Change<'_>, new: Ne
     if is_one_too_many {
         make_room(change, new.user.id, (session_id, others)).await?;
     }
-    Ok(Started { session, refresh_token, device_token })
+    Ok(Started { is_new_user: new.is_new_user, session, refresh_token, device_token })
 }
 
 /// What the device looks like.

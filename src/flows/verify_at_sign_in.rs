@@ -19,11 +19,11 @@ use super::{
     check_code::Budget,
     confirm_sign_up,
     failure::Failure,
-    issue_tokens, notify,
+    notify,
     release_contact::{self, Holders},
     second_step::{self, FirstFactor, Gate},
     send_code::{self, Letter, LinkOf, Meant},
-    sign_in::{self, Outcome, SignedIn, find_device},
+    sign_in::{self, Outcome, find_device},
     start_session::{self, NewSession},
 };
 use crate::{
@@ -139,8 +139,5 @@ pub async fn finish(
     };
     let new = NewSession { user: &user, login_method, amr, clearance, delivery, known_device, is_new_user: false };
     let started = start_session::run(app, caller, &mut change, new).await?;
-    change.commit().await?;
-    let mut tokens = issue_tokens::run(app, &started.session, &user, Some(&started.refresh_token), now)?;
-    tokens.device_token = Some(started.device_token);
-    Ok(Outcome::SignedIn(Box::new(SignedIn { is_new_user: false, user, session: started.session, tokens })))
+    Ok(Outcome::SignedIn(started.commit(change, user).await?))
 }

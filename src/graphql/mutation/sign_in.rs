@@ -172,7 +172,7 @@ impl SignInMutation {
             delivery,
         };
         let result = settle("complete_second_factor", complete_second_factor::run(ctx.app()?, ctx.caller()?, input).await)?;
-        deliver(ctx, result.map(|signed_in| sign_in::Outcome::SignedIn(Box::new(signed_in))), delivery)
+        deliver(ctx, result.map(sign_in::Outcome::SignedIn), delivery)
     }
 }
 

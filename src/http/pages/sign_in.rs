@@ -54,7 +54,7 @@ impl Page for SignIn {
             };
             let result = complete_second_factor::run(visit.app, &visit.caller, input).await;
             let signed_in = settle("complete_second_factor", result)??;
-            return ended(visit, Outcome::SignedIn(Box::new(signed_in)));
+            return ended(visit, Outcome::SignedIn(signed_in));
         }
         let input = Input { token: visit.token.to_string(), delivery: TokenDelivery::Cookie };
         ended(visit, settle("sign_in_with_link", sign_in_with_link::run(visit.app, &visit.caller, input).await)??)
