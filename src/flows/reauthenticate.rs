@@ -4,11 +4,13 @@
 //! since its secret is not at hand to derive the next from; the old one works until the new one was used.
 
 use entity::{
+    Channel,
     account_events::Kind,
     user_audit_log::Category,
-    user_sessions::{self, SecondFactor, TokenDelivery},
+    user_sessions::{self, LoginMethod, SecondFactor, TokenDelivery},
     users,
 };
+use sea_orm::ActiveEnum as _;
 use serde_json::{Value, json};
 
 use super::{
@@ -25,6 +27,7 @@ use super::{
     prove_password::{self, Attempt, Proof},
     reauthentication_methods,
     refresh_session::{self, Outcome},
+    start_session,
 };
 use crate::{
     app::App,
@@ -111,6 +114,21 @@ enum Proved {
     Code(super::proof::Proof),
     OAuth(oauth_trip::Taken),
     Passkey(Asserted),
+}
+
+impl Proved {
+    /// As the audit log names it.
+    fn method(&self) -> String {
+        let like_a_sign_in = match self {
+            Self::Password(_) => LoginMethod::Password,
+            Self::Factor(checked) => return checked.factor().to_value(),
+            Self::Code(proof) if proof.contact().channel == Channel::Sms => LoginMethod::PhoneCode,
+            Self::Code(_) => LoginMethod::EmailCode,
+            Self::OAuth(_) => LoginMethod::Oauth,
+            Self::Passkey(_) => LoginMethod::Passkey,
+        };
+        start_session::method_name(like_a_sign_in).to_owned()
+    }
 }
 
 /// Proves it.
@@ -281,7 +299,11 @@ async fn make_recent(
         return Err(Failure::Unauthenticated(Reason::SessionEnded));
     }
     change.tell_session(Kind::SessionRefreshed, user_id, me.live.session.id);
-    change.audit(Entry::success("reauthentication", Category::Authentication, Some(user_id)).in_session(me.live.session.id));
+    change.audit(
+        Entry::success("reauthentication", Category::Authentication, Some(user_id))
+            .in_session(me.live.session.id)
+            .with(json!({ "method": proved.method() })),
+    );
     change.commit().await?;
     let ended = || Failure::Unauthenticated(Reason::SessionEnded);
     let session = sessions::find_by_id(app.database.read(), me.live.session.id).await?.ok_or_else(ended)?;

@@ -201,5 +201,7 @@ async fn every_act_is_told_and_written_down() {
         assert_eq!(of(event_type, Success), 1, "{event_type}");
     }
     assert_eq!((of("reauthentication", Success), of("reauthentication", Failure)), (1, 1));
+    let proved = rows.iter().find(|row| row.event_type == "reauthentication" && row.status == Success).unwrap();
+    assert_eq!(proved.metadata["method"], "totp");
     gateway.read_all("ada@example.com").await;
 }
