@@ -19,10 +19,13 @@ const ALL_USERS: &str =
 async fn set(gateway: &Gateway, member: &Member, kind: Kind, change: users::ActiveModel) {
     let app = gateway.app();
     let id: Uuid = member.user_id.parse().unwrap();
-    let mut transaction = Change::begin_own(app, app.clock.now()).await.unwrap();
-    users::Entity::update(users::ActiveModel { id: Set(id), ..change }).exec(transaction.db()).await.unwrap();
-    transaction.tell(kind, id);
-    transaction.commit().await.unwrap();
+    let work = async {
+        let mut transaction = Change::begin_own(app, app.clock.now()).await?;
+        users::Entity::update(users::ActiveModel { id: Set(id), ..change }).exec(transaction.db()).await?;
+        transaction.tell(kind, id);
+        transaction.commit().await
+    };
+    gateway.inside(work).await.unwrap();
 }
 
 async fn set_role(gateway: &Gateway, member: &Member, role: users::Role) {

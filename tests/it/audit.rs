@@ -20,16 +20,18 @@ use crate::support::{Answer, Gateway, Member, Visitor};
 pub async fn set_role(gateway: &Gateway, user_id: &str, role: users::Role) {
     let app = gateway.app();
     let id = uuid::Uuid::parse_str(user_id).unwrap();
-    let mut change = Change::begin_own(app, app.clock.now()).await.unwrap();
-    users::Entity::update_many()
-        .col_expr(users::Column::Role, Expr::value(role))
-        .col_expr(users::Column::Version, Expr::cust("version + 1"))
-        .filter(users::Column::Id.eq(id))
-        .exec(change.db())
-        .await
-        .unwrap();
-    change.tell(Kind::RoleChanged, id);
-    change.commit().await.unwrap();
+    let change = async {
+        let mut change = Change::begin_own(app, app.clock.now()).await?;
+        users::Entity::update_many()
+            .col_expr(users::Column::Role, Expr::value(role))
+            .col_expr(users::Column::Version, Expr::cust("version + 1"))
+            .filter(users::Column::Id.eq(id))
+            .exec(change.db())
+            .await?;
+        change.tell(Kind::RoleChanged, id);
+        change.commit().await
+    };
+    gateway.inside(change).await.unwrap();
 }
 
 /// Somebody who is an administrator.

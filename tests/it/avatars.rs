@@ -9,6 +9,7 @@ mod transport;
 use std::time::Duration;
 
 use image::ImageFormat;
+use postern::jobs::sweep_avatars::sweep;
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 
@@ -154,9 +155,9 @@ async fn the_sweep_takes_what_no_account_names() {
     std::fs::write(&orphan, b"x").unwrap();
     std::fs::write(&of_others, b"x").unwrap();
     let by_the_wall = postern::clock::Clock::system().now();
-    assert_eq!(postern::jobs::sweep_avatars::sweep(gateway.app(), by_the_wall).await.unwrap(), 0, "it may belong to a change under way");
+    assert_eq!(gateway.inside(sweep(gateway.app(), by_the_wall)).await.unwrap(), 0, "it may belong to a change under way");
     let later = by_the_wall + Duration::from_hours(2);
-    assert_eq!(postern::jobs::sweep_avatars::sweep(gateway.app(), later).await.unwrap(), 1);
+    assert_eq!(gateway.inside(sweep(gateway.app(), later)).await.unwrap(), 1);
     assert!(!orphan.exists() && of_others.exists());
     assert_eq!(get(&gateway, &url).await.0, StatusCode::OK);
 }

@@ -17,5 +17,5 @@ pub async fn tidy(gateway: &Gateway) -> Done {
 
 /// A turn of the clean-up, if it is the turn of `holder`.
 pub async fn try_tidy(gateway: &Gateway, holder: &str) -> Option<Done> {
-    clean_up::turn(gateway.app(), holder, &CancellationToken::new()).await.unwrap()
+    gateway.inside(clean_up::turn(gateway.app(), holder, &CancellationToken::new())).await.unwrap()
 }

@@ -27,7 +27,7 @@ impl Machine {
 
     pub async fn made(gateway: &Gateway, scopes: &[MachineScope], expires_in: Option<std::time::Duration>) -> Self {
         let input = create_machine_token::Input { name: "a listener".to_owned(), scopes: scopes.to_vec(), expires_in };
-        let made = create_machine_token::run(gateway.app(), input).await.unwrap_or_else(|failure| panic!("{failure:?}"));
+        let made = gateway.inside(create_machine_token::run(gateway.app(), input)).await.unwrap_or_else(|failure| panic!("{failure:?}"));
         Self { id: made.id.to_string(), token: made.token.to_string(), visitor: gateway.app_user() }
     }
 
@@ -50,7 +50,7 @@ impl Machine {
 
     /// Revokes it, at this instance.
     pub async fn revoke(&self, gateway: &Gateway) {
-        let done = revoke_machine_token::run(gateway.app(), &self.id).await.unwrap_or_else(|failure| panic!("{failure:?}"));
+        let done = gateway.inside(revoke_machine_token::run(gateway.app(), &self.id)).await.unwrap_or_else(|failure| panic!("{failure:?}"));
         assert!(matches!(done, revoke_machine_token::Outcome::Revoked(_)), "{done:?}");
     }
 }

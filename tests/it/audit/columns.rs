@@ -97,7 +97,7 @@ async fn an_erased_person_is_in_no_column() {
 #[tokio::test]
 async fn an_owner_does_not_see_an_administrators_request() {
     use entity::{user_audit_log::Category, user_sessions::Actor};
-    use postern::{flows::change::Change, storage::audit::Entry};
+    use postern::{flows::change, storage::audit::Entry};
     let gateway = Gateway::start().await;
     let member = gateway.app_user().becomes_member("ada@example.com").await;
     let admin = becomes_admin(&gateway, &gateway.app_user(), "root@example.com").await;
@@ -114,10 +114,9 @@ async fn an_owner_does_not_see_an_administrators_request() {
         params: None,
         identity: postern::flows::caller::Identity::Anonymous,
     };
-    let mut change = Change::begin(gateway.app(), &caller, gateway.clock.now()).await.unwrap();
     let entry = Entry::success("account_unlocked", Category::Security, Some(owner)).by(Actor::Admin, Some(root));
-    change.audit(entry.in_session(admin.session_id.parse().unwrap()));
-    change.commit().await.unwrap();
+    let record = change::record(gateway.app(), &caller, vec![entry.in_session(admin.session_id.parse().unwrap())], gateway.clock.now());
+    gateway.inside(record).await.unwrap();
     let query = "{ me { activity(first: 1) { nodes { type actor ipAddress device { browser } session { id } } } } }";
     let seen = member.graphql(query, json!({})).await.expect_field();
     let hidden = json!({"type": "account_unlocked", "actor": "ADMIN", "ipAddress": null, "device": null, "session": null});

@@ -13,7 +13,8 @@ use crate::{
 
 async fn export(gateway: &Gateway, which: Export) -> Vec<Value> {
     let mut out = Vec::new();
-    audit::run(&gateway.app().database, gateway.clock.now() + Duration::from_secs(1), Command::Export(which), &mut out).await.unwrap();
+    let until = gateway.clock.now() + Duration::from_secs(1);
+    gateway.inside(audit::run(&gateway.app().database, until, Command::Export(which), &mut out)).await.unwrap();
     String::from_utf8(out).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 

@@ -11,6 +11,7 @@ use postern::{
     config::{Config, Webhook},
     jobs::forward_audit::{Turn, turn},
     outbound::audit_webhook::AuditWebhook,
+    storage::leases::find_position,
 };
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use serde_json::Value;
@@ -39,7 +40,7 @@ fn events(taken: &Taken) -> Vec<String> {
 /// A turn that meets something: on PostgreSQL a row waits for every transaction that began before it ended.
 async fn busy_turn(gateway: &Gateway, webhook: &AuditWebhook) -> Turn {
     for _ in 0..200 {
-        let turn = turn(gateway.app(), webhook, "one").await.unwrap();
+        let turn = gateway.inside(turn(gateway.app(), webhook, "one")).await.unwrap();
         if turn != Turn::Sent(0) {
             return turn;
         }
@@ -90,12 +91,12 @@ async fn every_row_is_handed_on_signed_in_its_order() {
     let before = rows(&gateway).await.len();
     settled(&gateway).await;
     let app = gateway.app();
-    assert_eq!(turn(app, &webhook, "one").await.unwrap(), Turn::Sent(0), "what was before is a matter of the export");
+    assert_eq!(gateway.inside(turn(app, &webhook, "one")).await.unwrap(), Turn::Sent(0), "what was before is a matter of the export");
     assert!(receiver.taken().is_empty());
     let member = visitor.sign_in("ada@example.com", crate::support::PASSWORD).await;
     member.sign_out().await;
     hand_on(&gateway, &webhook, 2).await;
-    assert_eq!(turn(app, &webhook, "one").await.unwrap(), Turn::Sent(0));
+    assert_eq!(gateway.inside(turn(app, &webhook, "one")).await.unwrap(), Turn::Sent(0));
     let taken = receiver.taken();
     assert_eq!(taken.iter().flat_map(events).collect::<Vec<_>>(), ids_after(&gateway, before).await);
     let mut mac = Hmac::<Sha256>::new_from_slice(WEBHOOK_KEY).unwrap();
@@ -104,10 +105,10 @@ async fn every_row_is_handed_on_signed_in_its_order() {
     // C15
     assert!(!taken[0].body.contains(crate::support::PASSWORD) && !taken[0].body.contains(&member.tokens().access));
     // One instance at a time: another one has its turn when the lease is over.
-    assert_eq!(turn(app, &webhook, "two").await.unwrap(), Turn::NotOurs);
+    assert_eq!(gateway.inside(turn(app, &webhook, "two")).await.unwrap(), Turn::NotOurs);
     gateway.advance(Duration::from_secs(31));
-    assert_eq!(turn(app, &webhook, "two").await.unwrap(), Turn::Sent(0));
-    assert_eq!(turn(app, &webhook, "one").await.unwrap(), Turn::NotOurs);
+    assert_eq!(gateway.inside(turn(app, &webhook, "two")).await.unwrap(), Turn::Sent(0));
+    assert_eq!(gateway.inside(turn(app, &webhook, "one")).await.unwrap(), Turn::NotOurs);
 }
 
 #[tokio::test]
@@ -116,7 +117,7 @@ async fn a_receiver_that_is_down_misses_nothing() {
     let receiver = FakeSms::start(Mood::Answers(503, 0)).await;
     let webhook = webhook(&receiver);
     let app = gateway.app();
-    turn(app, &webhook, "one").await.unwrap();
+    gateway.inside(turn(app, &webhook, "one")).await.unwrap();
     let visitor = gateway.app_user();
     visitor.becomes_member("ada@example.com").await;
     // Whatever it says, and however it is silent: nothing is left out, and nobody is led elsewhere.
@@ -165,7 +166,7 @@ async fn the_job_goes_on_where_it_was_after_a_restart() {
     };
     // Until it has begun.
     let patience = std::time::Instant::now() + Duration::from_secs(20);
-    while postern::storage::leases::find_position(gateway.app().database.read(), "forward audit").await.unwrap().is_none() {
+    while gateway.inside(find_position(gateway.app().database.read(), "forward audit")).await.unwrap().is_none() {
         assert!(std::time::Instant::now() < patience);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -104,7 +104,7 @@ async fn pictures_lie_in_a_bucket() {
     bucket.lock().unwrap().insert("/pictures/of/ours/0123456789abcdef0123456789abcdef.png".to_owned(), (Bytes::new(), String::new()));
     let of_others = "/pictures/of/others/0123456789abcdef0123456789abcdef.png".to_owned();
     bucket.lock().unwrap().insert(of_others.clone(), (Bytes::new(), String::new()));
-    assert_eq!(postern::jobs::sweep_avatars::sweep(gateway.app(), gateway.clock.now()).await.unwrap(), 1);
+    assert_eq!(gateway.inside(postern::jobs::sweep_avatars::sweep(gateway.app(), gateway.clock.now())).await.unwrap(), 1);
     assert!(bucket.lock().unwrap().contains_key(&of_others), "another deployment's");
     assert_eq!(get(&gateway, &second).await.0, StatusCode::OK);
     // A storage that is away refuses the picture, and nothing else.

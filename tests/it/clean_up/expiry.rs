@@ -131,7 +131,7 @@ async fn a_refresh_at_the_last_moment_counts_or_does_not() {
     };
     let answers = join_all(members.iter().map(Member::try_refresh)).await;
     end.await.unwrap();
-    expire_sessions::run(gateway.app(), 100).await.unwrap();
+    gateway.inside(expire_sessions::run(gateway.app(), 100)).await.unwrap();
     for (member, answer) in members.iter().zip(answers) {
         let goes_on = answer.expect_field()["problems"] == json!([]);
         let expected = if goes_on { user_sessions::Status::Active } else { user_sessions::Status::Expired };

@@ -98,7 +98,7 @@ async fn a_code_that_a_risk_asked_for_is_good_for_none_of_them() {
         expires_at: now + 10 * MINUTE,
         resend_at: now,
     };
-    app.challenges.create(&stored, now).await.unwrap();
+    gateway.inside(app.challenges.create(&stored, now)).await.unwrap();
     let challenge = Challenge { id: id.to_string(), fields: serde_json::Value::Null };
     for operation in OPERATIONS {
         let problem = answer(&ada, operation, &challenge, "123456").await.expect_problem("CODE_INVALID");

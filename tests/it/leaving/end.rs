@@ -24,7 +24,7 @@ async fn after_the_days_of_grace_everything_goes() {
         json!({"displayName": "canary display", "fullName": "canary full", "bio": "canary bio", "address": {"state": "canary state"}});
     let input = json!({"input": {"username": "canary_name", "profile": profile}});
     ada.graphql("mutation ($input: UpdateProfileInput!) { updateProfile(input: $input) { problems { code } } }", input).await.expect_done();
-    gateway.app().pictures.put(PICTURE, b"a picture of ada".to_vec(), "image/png").await.unwrap();
+    gateway.inside(gateway.app().pictures.put(PICTURE, b"a picture of ada".to_vec(), "image/png")).await.unwrap();
     let picture = users::ActiveModel {
         id: Set(id_of(&ada)),
         avatar_key: Set(Some(PICTURE.to_owned())),
@@ -89,7 +89,7 @@ async fn after_the_days_of_grace_everything_goes() {
     tidy(&gateway).await;
     let mut left = dump::everything(&database).await;
     left.retain(|table, _| table != "dev_inbox");
-    assert!(gateway.app().pictures.get(PICTURE).await.unwrap().is_none(), "the file of the picture goes, too");
+    assert!(gateway.inside(gateway.app().pictures.get(PICTURE)).await.unwrap().is_none(), "the file of the picture goes, too");
     let addresses = [ada.visitor.address(), elsewhere.address()].map(|address| address.to_string());
     let words = ["canary", PICTURE, "CanaryBrowser", &addresses[0], &addresses[1]];
     for (table, rows) in &left {
@@ -178,7 +178,7 @@ async fn nothing_of_them_can_be_read_from_the_file() {
     tidy(&gateway).await;
     gateway.next_message("ada@example.com").await;
     let files = gateway.door().place.folder.clone();
-    gateway.app().database.write().execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)").await.unwrap();
+    gateway.inside(gateway.app().database.write().execute_unprepared("PRAGMA wal_checkpoint(TRUNCATE)")).await.unwrap();
     let database = std::fs::read(files.join("postern.db")).unwrap();
     assert!(!database.windows(canary.len()).any(|window| window == canary.as_bytes()));
 }

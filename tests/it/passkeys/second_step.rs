@@ -21,8 +21,8 @@ async fn with_second_step(gateway: &Gateway, email: &str) -> (Member, crate::sup
 
 async fn check(gateway: &Gateway, token: &str, credential: &Value) -> Result<uuid::Uuid, Refusal> {
     let (app, now) = (gateway.app(), gateway.clock.now());
-    let (attempt, hash) = second_step::find(app, token, now).await.unwrap().expect("the sign-in waits");
-    match passkey_assertion::check_for_login(app, (&hash, &attempt), credential, now).await {
+    let (attempt, hash) = gateway.inside(second_step::find(app, token, now)).await.unwrap().expect("the sign-in waits");
+    match gateway.inside(passkey_assertion::check_for_login(app, (&hash, &attempt), credential, now)).await {
         Ok(asserted) => Ok(asserted.user_id()),
         Err(Failure::Refused(refusal)) => Err(refusal),
         Err(other) => panic!("{other:?}"),
@@ -72,7 +72,7 @@ async fn neither_token_does_the_others_work() {
     let ceremony = there.begin_passkey_sign_in().await;
     let refused = there.try_begin_passkey_sign_in(Some(&ceremony.login_token)).await.expect_problem("TOKEN_INVALID");
     assert_eq!(refused["path"], json!(["input", "loginToken"]));
-    assert!(second_step::find(gateway.app(), &ceremony.login_token, gateway.clock.now()).await.unwrap().is_none());
+    assert!(gateway.inside(second_step::find(gateway.app(), &ceremony.login_token, gateway.clock.now())).await.unwrap().is_none());
     for dead in ["", "x", &"A".repeat(43)] {
         there.try_begin_passkey_sign_in(Some(dead)).await.expect_problem("TOKEN_INVALID");
     }

@@ -32,7 +32,7 @@ async fn a_second_factor_is_asked_for_before_anything_is_linked() {
     let app = gateway.app();
     let now = gateway.clock.now();
     let token = outcome["loginToken"].as_str().unwrap();
-    let (attempt, _) = second_step::find(app, token, now).await.unwrap().unwrap();
+    let (attempt, _) = gateway.inside(second_step::find(app, token, now)).await.unwrap().unwrap();
     let identity = attempt.identity.clone().unwrap();
     assert_eq!((attempt.user_id.to_string(), identity.subject.as_str()), (member.user_id.clone(), "s-1"));
     let caller = postern::flows::caller::Caller {
@@ -60,9 +60,9 @@ async fn a_second_factor_is_asked_for_before_anything_is_linked() {
     };
     // The address was given up since the first factor: nothing is linked by it any more.
     change_user(&gateway, &member.user_id, |row| row.email = Some("moved@example.com".to_owned())).await;
-    assert!(!link().await);
+    assert!(!gateway.inside(link()).await);
     change_user(&gateway, &member.user_id, |row| row.email = Some(EMAIL.to_owned())).await;
-    assert!(link().await && link().await);
+    assert!(gateway.inside(link()).await && gateway.inside(link()).await);
     assert_eq!(member.identities().await.len(), 1);
     gateway.expect_undelivered();
 }

@@ -164,7 +164,8 @@ async fn keys_rotate_without_anybody_noticing() {
     })
     .await;
     let member = app_member(&gateway, "rotation@example.com").await;
-    let look = async || gateway.app().signing_keys.ensure(gateway.app().database.write(), gateway.clock.now()).await.unwrap();
+    let look =
+        async || gateway.inside(gateway.app().signing_keys.ensure(gateway.app().database.write(), gateway.clock.now())).await.unwrap();
     let count = async || jwks(&gateway).await["keys"].as_array().unwrap().len();
     let kid = |member: &Member| decode(&member.tokens().access, 0)["kid"].as_str().unwrap().to_owned();
     let first = kid(&member);

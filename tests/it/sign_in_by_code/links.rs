@@ -56,13 +56,13 @@ async fn a_link_knows_the_browser_that_asked() {
     };
     let app = Arc::clone(gateway.app());
     for (device, asked_here) in [(visitor.cookies().get("postern_device"), true), (None, false), (Some("A"), false)] {
-        let preview = look(&app, &caller(device), &token).await.unwrap();
+        let preview = gateway.inside(look(&app, &caller(device), &token)).await.unwrap();
         assert_eq!((preview.destination.as_str(), preview.asked_here), ("a•••@example.com", asked_here));
     }
-    assert!(look(&app, &caller(None), "nonsense").await.is_err());
+    assert!(gateway.inside(look(&app, &caller(None), "nonsense")).await.is_err());
     gateway.visitor().sign_in_with_link(&token).await;
-    assert!(look(&app, &caller(None), &token).await.is_err(), "used");
-    // That of the new device; the courier may have a connection that was opened here, and moves on only while this test waits.
+    assert!(gateway.inside(look(&app, &caller(None), &token)).await.is_err(), "used");
+    // That of the new device.
     gateway.next_message("ada@example.com").await;
 }
 

@@ -37,7 +37,7 @@ impl Gateway {
     /// The account alone.
     pub async fn create_administrator(&self, email: &str) {
         let input = Input { email: email.to_owned(), password: PASSWORD.to_owned() };
-        create_admin::run(self.app(), input).await.map_err(|failure| format!("{failure:?}")).unwrap();
+        self.inside(create_admin::run(self.app(), input)).await.map_err(|failure| format!("{failure:?}")).unwrap();
     }
 }
 

@@ -1,13 +1,16 @@
 //! A gateway for one test.
 
 use std::{
+    future::Future,
     ops::Deref,
+    pin::Pin,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 use postern::{app::App, clock::Clock, config::Config};
 use sea_orm::{ColumnTrait, Database, DatabaseConnection, DbErr, EntityTrait, QueryFilter};
+use tokio_util::context::TokioContext;
 
 use super::{
     actors::{Delivery, Visitor},
@@ -102,9 +105,16 @@ impl Gateway {
         Self { program: Some(program), door: Arc::new(door), config, clock }
     }
 
-    /// The parts of the running program, for what cannot be seen from outside (counts of queries, faults to inject).
+    /// The parts of the running program, for what cannot be seen from outside (counts of queries, faults to inject). Work that they do is to be
+    /// done [`inside`](Self::inside).
     pub fn app(&self) -> &Arc<App> {
         &self.program.as_ref().expect("it runs").app
+    }
+
+    /// Does work of the program's own parts where the program runs. A connection that is opened on the way goes into the program's pool, and would
+    /// answer no more once the test's runtime stands still: while the program ends.
+    pub fn inside<F: Future>(&self, work: F) -> TokioContext<Pin<Box<F>>> {
+        TokioContext::new(Box::pin(work), self.program.as_ref().expect("it runs").runtime.clone())
     }
 
     /// Somebody with a browser: cookies, an `Origin`, an address of their own.

@@ -21,6 +21,8 @@ pub struct Program {
     pub app: Arc<App>,
     /// As it runs: with the port that it found free.
     pub config: Config,
+    /// Where it runs.
+    pub runtime: runtime::Handle,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -34,14 +36,14 @@ impl Program {
             let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
             runtime.block_on(async move {
                 let running = Box::pin(Running::start(config, clock, entropy)).await;
-                let _ = tell.send((Arc::clone(&running.app), running.config.clone()));
+                let _ = tell.send((Arc::clone(&running.app), running.config.clone(), runtime::Handle::current()));
                 let _ = stopped.await;
                 running.stop().await;
             });
             runtime.shutdown_background();
         });
-        let (app, config) = told.await.expect("the gateway starts; what it says is above");
-        Self { app, config, stop: Some(stop), thread: Some(thread) }
+        let (app, config, runtime) = told.await.expect("the gateway starts; what it says is above");
+        Self { app, config, runtime, stop: Some(stop), thread: Some(thread) }
     }
 }
 
