@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Closed, Gateway, Member, PASSWORD};
+use crate::support::{Closed, Gateway, Member, PASSWORD, until};
 
 const SESSION_EVENTS: &str = "subscription ($after: String) { sessionEvents(after: $after) { cursor kind sessionId } }";
 
@@ -22,12 +22,7 @@ async fn lives(member: &Member) -> bool {
 
 /// How long it takes until a session is over where it is asked for.
 async fn until_over(member: &Member) -> Duration {
-    let began = Instant::now();
-    while lives(member).await {
-        assert!(began.elapsed() < Duration::from_secs(10), "it never ends");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    began.elapsed()
+    until("it ends", Duration::from_secs(10), async || !lives(member).await).await
 }
 
 // One deployment: tokens, codes, keys, limits and cursors of one are those of the other.

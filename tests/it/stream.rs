@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::transport::{Plan, Reply, Server};
+use crate::{
+    support::until,
+    transport::{Plan, Reply, Server},
+};
 
 /// Reads a whole stream.
 async fn events(request: reqwest::RequestBuilder) -> String {
@@ -68,9 +71,7 @@ async fn the_end_of_a_session_ends_its_streams() {
     let body = json!({ "query": "subscription { silence }" });
     let reading = tokio::spawn(events(server.http.post(server.url("/graphql/stream")).bearer_auth("user-1").json(&body)));
     let closing = tokio::spawn(events(server.http.post(server.url("/graphql/stream")).bearer_auth("user-2").json(&body)));
-    while server.sockets.open() < 2 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("both listen", Duration::from_secs(10), async || server.sockets.open() == 2).await;
     server.people.end_session(1);
     let text = reading.await.unwrap();
     assert!(text.contains("SESSION_ENDED") && text.contains("event: complete"), "{text}");

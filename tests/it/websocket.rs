@@ -10,7 +10,10 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message, client::IntoClientRequest, http::HeaderValue},
 };
 
-use crate::transport::{Plan, Server};
+use crate::{
+    support::until,
+    transport::{Plan, Server},
+};
 
 /// A client of the protocol.
 struct Client(WebSocketStream<MaybeTlsStream<TcpStream>>);
@@ -236,7 +239,7 @@ async fn the_end_of_a_session_closes_its_sockets() {
     let mut busy = Client::signed_in(&server, "user-1").await;
     busy.subscribe("a", "subscription { silence }").await;
     let mut other = Client::signed_in(&server, "user-2").await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    until("all are open", Duration::from_secs(10), async || server.sockets.open() == 3).await;
     let begin = Instant::now();
     server.people.end_session(1);
     assert_eq!(idle.hear().await, Said::Closed(4401));

@@ -11,7 +11,7 @@ use sea_orm::ActiveValue::Set;
 use serde_json::{Value, json};
 
 use super::{ALL_SESSIONS, ALL_USERS, administrator, set, set_role, signs_in};
-use crate::support::{Closed, Frame, Gateway, Member, Socket};
+use crate::support::{Closed, Frame, Gateway, Member, Socket, until};
 
 const FELT: Duration = Duration::from_secs(1);
 
@@ -35,17 +35,14 @@ async fn rest(socket: &mut Socket) -> (Vec<Value>, Closed) {
 }
 
 async fn until_forbidden(member: &Member) -> Duration {
-    let began = Instant::now();
-    loop {
+    until("it is refused", Duration::from_secs(10), async || {
         let request = member.visitor.request(Method::POST, "/graphql/stream").header(ACCEPT, "text/event-stream");
         let request = request.header(AUTHORIZATION, format!("Bearer {}", member.tokens().access));
         let status = request.json(&json!({"query": ALL_SESSIONS})).send().await.unwrap().status();
-        if status == 403 {
-            return began.elapsed();
-        }
-        assert!(status == 200 && began.elapsed() < Duration::from_secs(10), "{status}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+        assert!(status == 403 || status == 200, "{status}");
+        status == 403
+    })
+    .await
 }
 
 // H22, C16: demoted at one instance while listening at the other.

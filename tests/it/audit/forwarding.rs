@@ -1,9 +1,6 @@
 //! Handing it on to a webhook.
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -20,7 +17,7 @@ use sha2::Sha256;
 use super::rows;
 use crate::{
     messages::fake_sms::{FakeSms, Mood, Taken, WEBHOOK_KEY},
-    support::Gateway,
+    support::{Gateway, until, until_some},
 };
 
 fn settings(receiver: &FakeSms) -> Webhook {
@@ -39,14 +36,11 @@ fn events(taken: &Taken) -> Vec<String> {
 
 /// A turn that meets something: on PostgreSQL a row waits for every transaction that began before it ended.
 async fn busy_turn(gateway: &Gateway, webhook: &AuditWebhook) -> Turn {
-    for _ in 0..200 {
+    until_some("something to hand on", Duration::from_secs(10), async || {
         let turn = gateway.inside(turn(gateway.app(), webhook, "one")).await.unwrap();
-        if turn != Turn::Sent(0) {
-            return turn;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("nothing to hand on");
+        (turn != Turn::Sent(0)).then_some(turn)
+    })
+    .await
 }
 
 /// Waits until every transaction has ended that a row of the log waits for: a job that begins later is not told of it.
@@ -54,15 +48,11 @@ async fn settled(gateway: &Gateway) {
     let database = gateway.database().await;
     if database.get_database_backend() == DbBackend::Postgres {
         let sql = "SELECT count(*) FROM user_audit_log WHERE xid >= pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
-        let begun = Instant::now();
-        loop {
+        until("every transaction ends", Duration::from_secs(30), async || {
             let row = database.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await.unwrap().unwrap();
-            if row.try_get_by_index::<i64>(0).unwrap() == 0 {
-                break;
-            }
-            assert!(begun.elapsed() < Duration::from_secs(30), "a transaction does not end");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+            row.try_get_by_index::<i64>(0).unwrap() == 0
+        })
+        .await;
     }
     database.close().await.unwrap();
 }
@@ -154,22 +144,14 @@ async fn the_job_goes_on_where_it_was_after_a_restart() {
     let forwarding = |config: &mut Config| config.audit.webhook = Some(hook.clone());
     let gateway = Gateway::start_with(forwarding).await;
     let arrive = async |wanted: Vec<String>| {
-        let patience = std::time::Instant::now() + Duration::from_secs(20);
-        loop {
+        until("all arrive", Duration::from_secs(20), async || {
             let seen: BTreeSet<String> = receiver.taken().iter().flat_map(events).collect();
-            if wanted.iter().all(|id| seen.contains(id)) {
-                return;
-            }
-            assert!(std::time::Instant::now() < patience, "{} of {}", seen.len(), wanted.len());
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            wanted.iter().all(|id| seen.contains(id))
+        })
+        .await;
     };
-    // Until it has begun.
-    let patience = std::time::Instant::now() + Duration::from_secs(20);
-    while gateway.inside(find_position(gateway.app().database.read(), "forward audit")).await.unwrap().is_none() {
-        assert!(std::time::Instant::now() < patience);
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let position = async || gateway.inside(find_position(gateway.app().database.read(), "forward audit")).await.unwrap();
+    until_some("it begins", Duration::from_secs(20), position).await;
     gateway.app_user().becomes_member("ada@example.com").await;
     arrive(ids_after(&gateway, 0).await).await;
     let beside = gateway.start_beside().await;

@@ -8,7 +8,7 @@ use sea_orm::EntityTrait;
 use tokio_util::sync::CancellationToken;
 
 use super::{tidy, try_tidy};
-use crate::support::Gateway;
+use crate::support::{Gateway, until_some};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn one_instance_at_a_time_has_its_turn() {
@@ -55,11 +55,7 @@ async fn a_turn_stops_when_the_program_does() {
     let gateway = Gateway::start_with(|config| config.clean_up.every = Duration::from_millis(20)).await;
     let database = gateway.database().await;
     let holder = async || leases::Entity::find_by_id("clean up").one(&database).await.unwrap();
-    let patience = std::time::Instant::now() + Duration::from_secs(5);
-    while holder().await.is_none() {
-        assert!(std::time::Instant::now() < patience, "nobody ever tidies up");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until_some("somebody tidies up", Duration::from_secs(5), holder).await;
     let gateway = gateway.restart().await;
     gateway.advance(Duration::from_millis(1));
     // Whoever comes next need not wait for the lease to run out.

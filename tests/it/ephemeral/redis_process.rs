@@ -3,12 +3,13 @@
 use std::{
     path::PathBuf,
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use deadpool_redis::redis::{Client, cmd};
 
 use super::free_port;
+use crate::support::until;
 
 /// A `redis-server` that ends with the test.
 pub struct RedisProcess {
@@ -90,10 +91,6 @@ impl Drop for RedisProcess {
 }
 
 /// Waits until something that happens by itself has happened.
-pub async fn eventually(what: &str, mut happened: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !happened().await {
-        assert!(Instant::now() < deadline, "in vain: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+pub async fn eventually(what: &str, happened: impl AsyncFnMut() -> bool) {
+    until(what, Duration::from_secs(20), happened).await;
 }

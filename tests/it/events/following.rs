@@ -1,6 +1,6 @@
 //! Streams of everybody and of the audit log: nothing is lost, nothing comes twice, and nothing is read while nobody listens.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use entity::{
     account_events::Kind,
@@ -9,12 +9,46 @@ use entity::{
 use futures::{Stream, StreamExt, future::join_all};
 use postern::{
     events::{Event, Of, Whose},
-    storage::audit::{self, Entry, NewRow},
+    storage::{
+        audit::{self, Entry, NewRow},
+        database::Backend,
+    },
 };
 use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
 
 use super::world::{self, World, ids, postgres, take, until, worlds};
+
+// Many changes cost few readings where nobody listens; whoever begins to listen then hears the next one all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_listens_for_is_read_together() {
+    // On PostgreSQL it also reads again what waits for others' transactions.
+    for world in worlds().await.into_iter().filter(|world| world.backend() == Backend::Sqlite) {
+        let user = world.user().await;
+        let session = world.session(user).await;
+        let instance = world.instance().await;
+        let write = async |count: usize| {
+            for _ in 0..count {
+                let rows = world.write(&[world.event(Kind::Updated, user, None)]).await;
+                instance.events.publish(&rows);
+            }
+        };
+        // That makes it busy.
+        write(60).await;
+        let busy = instance.events.position_now().await.unwrap().events;
+        until("the first ones are read", || instance.events.positions().events >= busy).await;
+        let (before, began) = (instance.database.statements(), Instant::now());
+        write(200).await;
+        let readings = instance.database.statements() - before;
+        let allowed = began.elapsed().as_millis() / 50 + 3;
+        assert!(u128::from(readings) <= allowed, "{readings} of {allowed}");
+        let mut stream = instance.events.subscribe(&world.listen(user, session, Of::Account, None));
+        let rows = world.write(&[world.event(Kind::EmailChanged, user, None)]).await;
+        instance.events.publish(&rows);
+        // Perhaps after some of just before, which nobody had read yet.
+        while ids(&take(&mut stream, 1).await) != [rows[0].id] {}
+    }
+}
 
 /// Writes an audit row in a transaction that the caller commits.
 async fn audit(world: &World, transaction: &DatabaseTransaction, about: Option<Uuid>) -> Uuid {

@@ -1,11 +1,6 @@
 //! A database with one or more instances of the bus on it, and a way to cut what lies between.
 
-use std::{
-    collections::HashSet,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
 
 use entity::{
     account_events::{Kind, Model},
@@ -239,11 +234,7 @@ pub fn ids(events: &[Event]) -> Vec<Uuid> {
 }
 
 pub async fn until(what: &str, condition: impl Fn() -> bool) {
-    let begin = Instant::now();
-    while !condition() {
-        assert!(begin.elapsed() < Duration::from_secs(15), "never: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    crate::support::until(what, Duration::from_secs(15), async || condition()).await;
 }
 
 /// A way to a server that can be cut: connections break, and new ones are refused until it is mended.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::support::Process;
+use crate::support::{Process, until};
 
 /// What the command printed, and whether it went well.
 async fn tokens(process: &Process, arguments: &[&str]) -> (bool, String, String) {
@@ -35,11 +35,8 @@ async fn a_token_is_made_listed_used_and_revoked() {
 
     let (done, said, _) = tokens(&process, &["revoke", &id]).await;
     assert!(done && said.contains("revoked the token"), "{said}");
-    let began = Instant::now();
-    while visitor.graphql_with("{ eventCursor }", json!({}), Some(token)).await.status == 200 {
-        assert!(began.elapsed() < Duration::from_secs(1));
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let refused = async || visitor.graphql_with("{ eventCursor }", json!({}), Some(token)).await.status != 200;
+    until("it is refused", Duration::from_secs(1), refused).await;
     let (done, said, _) = tokens(&process, &["revoke", &id]).await;
     assert!(done && said.contains("was revoked before"), "{said}");
     // Its use is written beside the requests, a little later.

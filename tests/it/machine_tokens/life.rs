@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::Machine;
 use crate::{
     ephemeral::redis_process::RedisProcess,
-    support::{Closed, Gateway, Socket},
+    support::{Closed, Gateway, Socket, until, until_some},
 };
 
 /// A second, the bar for a revocation to be felt everywhere.
@@ -39,12 +39,7 @@ async fn is_let_in(machine: &Machine) -> bool {
 }
 
 async fn until_refused(machine: &Machine) -> Duration {
-    let began = Instant::now();
-    while is_let_in(machine).await {
-        assert!(began.elapsed() < Duration::from_secs(10), "it never ends");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    began.elapsed()
+    until("it ends", Duration::from_secs(10), async || !is_let_in(machine).await).await
 }
 
 #[tokio::test]
@@ -84,26 +79,19 @@ async fn its_last_use_is_noted_once_a_minute() {
     let database = gateway.database().await;
     let row = async || machine_tokens::Entity::find_by_id(machine.id.parse::<uuid::Uuid>().unwrap()).one(&database).await.unwrap().unwrap();
     let used = async |after: Option<_>| {
-        let began = Instant::now();
-        loop {
-            let at = row().await.last_used_at;
-            if at != after || began.elapsed() > Duration::from_secs(3) {
-                return at;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        until_some("its use is written", Duration::from_secs(10), async || row().await.last_used_at.filter(|at| Some(*at) != after)).await
     };
     assert_eq!(row().await.last_used_at, None);
     assert!(is_let_in(&machine).await);
     let first = used(None).await;
-    assert_eq!(first, Some(gateway.clock.now()));
+    assert_eq!(first, gateway.clock.now());
     gateway.advance(Duration::from_secs(30));
     assert!(is_let_in(&machine).await);
     tokio::time::sleep(Duration::from_millis(900)).await;
-    assert_eq!(row().await.last_used_at, first);
+    assert_eq!(row().await.last_used_at, Some(first));
     gateway.advance(Duration::from_secs(31));
     assert!(is_let_in(&machine).await);
-    assert_eq!(used(first).await, Some(gateway.clock.now()));
+    assert_eq!(used(Some(first)).await, gateway.clock.now());
     // Only the hash of it is kept.
     let row = row().await;
     assert_eq!((row.token_hash.len(), row.scopes.as_str()), (32, "users:read"));

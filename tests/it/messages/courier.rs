@@ -20,8 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     fake_smtp::{FakeSmtp, Mood, free_port},
-    setting::{CODE, House, LINK_TOKEN, SOON, houses, mailer, secret_box_of, until},
+    setting::{CODE, House, LINK_TOKEN, SOON, houses, mailer, secret_box_of},
 };
+use crate::support::until;
 
 const SEND: Duration = Duration::from_secs(5);
 

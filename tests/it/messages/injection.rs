@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::fake_smtp::{FakeSmtp, Mood};
-use crate::support::{Gateway, PASSWORD};
+use crate::support::{Gateway, PASSWORD, until_some};
 
 const NAMES: [&str; 6] = [
     "<a href=//evil.test>win</a>",
@@ -17,15 +17,10 @@ const NAMES: [&str; 6] = [
 ];
 
 async fn mail_to(server: &FakeSmtp, to: &str, nth: usize) -> String {
-    let deadline = std::time::Instant::now() + Duration::from_secs(10);
-    loop {
-        let found = server.mails.lock().unwrap().iter().filter(|mail| mail.contains(&format!("To: {to}\n"))).nth(nth).cloned();
-        if let Some(mail) = found {
-            return mail;
-        }
-        assert!(std::time::Instant::now() < deadline, "no mail to {to}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until_some(&format!("mail {nth} to {to}"), Duration::from_secs(10), async || {
+        server.mails.lock().unwrap().iter().filter(|mail| mail.contains(&format!("To: {to}\n"))).nth(nth).cloned()
+    })
+    .await
 }
 
 /// Its headers, with those that were folded made whole.

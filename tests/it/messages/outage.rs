@@ -14,11 +14,8 @@ use sea_orm::{
 };
 use serde_json::json;
 
-use super::{
-    fake_smtp::{FakeSmtp, Mood, free_port},
-    setting::until,
-};
-use crate::support::{Place, Steered, Visitor};
+use super::fake_smtp::{FakeSmtp, Mood, free_port};
+use crate::support::{Place, Steered, Visitor, until};
 
 const MESSAGES: usize = 1_000;
 const MINUTES: usize = 10;

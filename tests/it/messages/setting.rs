@@ -1,10 +1,6 @@
 //! A database with the tables of the courier, and what a courier is made of.
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use entity::Channel;
 use entity::messages::{Entity as Messages, Model};
@@ -191,12 +187,3 @@ pub fn mailer(port: u16, timeout: Duration) -> Mailer {
 
 /// What a healthy courier does in no time may take so long on a busy machine.
 pub const SOON: Duration = Duration::from_secs(10);
-
-/// Waits until something holds.
-pub async fn until(what: &str, patience: Duration, mut holds: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + patience;
-    while !holds().await {
-        assert!(Instant::now() < deadline, "{what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}

@@ -6,7 +6,7 @@ use postern::config::{Config, Rate};
 use serde_json::json;
 
 use super::fake_sms::{FakeSms, Mood};
-use crate::support::{Answer, Gateway, PASSWORD, Process, Visitor};
+use crate::support::{Answer, Gateway, PASSWORD, Process, Visitor, until};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -143,7 +143,7 @@ async fn notices_are_capped_apart_from_codes() {
     .await;
     let phone = "+66812345678";
     let sent = async |part: &str| {
-        wait_for_empty_courier(&gateway).await;
+        gateway.all_have_come(None).await;
         service.taken().iter().filter(|request| request.form()["Body"].contains(part)).count()
     };
     let visitor = gateway.app_user();
@@ -165,26 +165,8 @@ async fn notices_are_capped_apart_from_codes() {
 
 /// Until the courier has nothing left to send.
 async fn wait_for_sent(gateway: &Gateway, service: &FakeSms, count: usize) {
-    wait_for_empty_courier(gateway).await;
+    gateway.all_have_come(None).await;
     assert_eq!(service.taken().len(), count);
-}
-
-async fn wait_for_empty_courier(gateway: &Gateway) {
-    use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
-    let database = gateway.database().await;
-    let deadline = std::time::Instant::now() + Duration::from_secs(10);
-    loop {
-        let pending = entity::messages::Entity::find()
-            .filter(entity::messages::Column::State.eq(entity::messages::State::Pending))
-            .count(&database)
-            .await
-            .expect("counted");
-        if pending == 0 {
-            break;
-        }
-        assert!(std::time::Instant::now() < deadline, "messages stay");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }
 
 // What nobody would get is not offered.
@@ -215,11 +197,7 @@ async fn without_a_sender_production_offers_no_text_messages() {
                 answer.expect_problem("METHOD_DISABLED");
             }
         }
-        let deadline = std::time::Instant::now() + Duration::from_secs(10);
-        while offered && service.taken().is_empty() {
-            assert!(std::time::Instant::now() < deadline, "it is sent");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        until("it is sent", Duration::from_secs(10), async || !offered || !service.taken().is_empty()).await;
     }
     // The sign-up's; the other one is nobody's.
     assert_eq!(service.taken().len(), 1);

@@ -9,7 +9,8 @@ use postern::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::setting::{House, SOON, houses, until};
+use super::setting::{House, SOON, houses};
+use crate::support::until;
 
 // Where sign-ups come one after the other, a look for each would cost more than the messages do.
 #[tokio::test]

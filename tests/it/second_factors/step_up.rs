@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use super::{MINUTE, Protected, protected, recovery, totp, without_buckets};
-use crate::support::{AuthenticatorApp, Member, PASSWORD};
+use crate::support::{AuthenticatorApp, Member, PASSWORD, until};
 
 /// What the access token says.
 fn claims(member: &Member) -> Value {
@@ -105,13 +105,7 @@ async fn seeds_outlive_a_rotation_of_secrets() {
     let before = sealed().await;
     let rotated =
         gateway.start_beside_with(|config| config.secret.insert(0, "a new secret that is long enough to be one".to_owned().into())).await;
-    tokio::time::timeout(std::time::Duration::from_secs(10), async {
-        while sealed().await == before {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-    })
-    .await
-    .expect("it is sealed anew soon after the start");
+    until("it is sealed anew", std::time::Duration::from_secs(10), async || sealed().await != before).await;
     let visitor = member.visitor.at(&rotated);
     let token = visitor.first_factor("ada@example.com", PASSWORD).await;
     visitor.second_factor(&token, totp(&app.code(&gateway.clock))).await;

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use sea_orm::{ColumnTrait, Database, EntityTrait, QueryFilter};
 use serde::Deserialize;
 
-use super::gateway::Door;
+use super::{
+    gateway::Door,
+    until::{until, until_some},
+};
 
 /// How long a message may take to come.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -50,19 +53,14 @@ impl Door {
 
     /// The oldest message to somebody that this test has not read yet; waits for it.
     pub async fn next_message(&self, to: &str) -> Message {
-        let patience = Instant::now() + PATIENCE;
-        loop {
+        until_some(&format!("a message to {to}"), PATIENCE, async || {
             let messages = self.inbox(to).await;
-            {
-                let mut read = self.place.read.lock().unwrap();
-                if let Some(message) = messages.into_iter().rev().find(|message| !read.contains(&message.id)) {
-                    read.insert(message.id.clone());
-                    return message;
-                }
-            }
-            assert!(Instant::now() < patience, "no message came to {to}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+            let mut read = self.place.read.lock().unwrap();
+            let message = messages.into_iter().rev().find(|message| !read.contains(&message.id))?;
+            read.insert(message.id.clone());
+            Some(message)
+        })
+        .await
     }
 
     /// The messages to somebody that this test has not read yet, oldest first, once none is on its way any more.
@@ -84,15 +82,11 @@ impl Door {
     pub async fn all_have_come(&self, to: Option<&str>) {
         use entity::messages::{Column, Entity, State};
         let database = Database::connect(self.place.config().database.url).await.unwrap();
-        let patience = Instant::now() + PATIENCE;
         let mut on_their_way = Entity::find().filter(Column::State.eq(State::Pending));
         if let Some(to) = to {
             on_their_way = on_their_way.filter(Column::Recipient.eq(to));
         }
-        while on_their_way.clone().one(&database).await.unwrap().is_some() {
-            assert!(Instant::now() < patience, "messages stay on their way");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until("every message comes", PATIENCE, async || on_their_way.clone().one(&database).await.unwrap().is_none()).await;
         database.close().await.unwrap();
     }
 }

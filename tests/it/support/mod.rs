@@ -19,6 +19,7 @@ pub mod provider;
 mod servers;
 mod socket;
 mod steered;
+mod until;
 
 pub use self::{
     actors::{Challenge, Delivery, Member, PASSWORD, Visitor, login_token},
@@ -33,4 +34,5 @@ pub use self::{
     servers::{fill, postgres, redis},
     socket::{Closed, Frame, Socket},
     steered::Steered,
+    until::{until, until_some},
 };
